@@ -1,0 +1,1 @@
+"""Manifest and archive format: build, read, frames."""

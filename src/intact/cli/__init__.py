@@ -1,0 +1,1 @@
+"""Acts. Words on the screen, exit codes, the environment, the clock."""

@@ -1,0 +1,100 @@
+"""Pure. Which of two versions is newer, by Debian's rules?
+
+The rules are those of deb-version(7): ``[epoch:]upstream[-revision]``; digits compare as numbers, letters
+before everything else, and ``~`` before even the end of the part.
+"""
+
+import re
+from functools import total_ordering
+
+__all__ = ["Version", "VersionFault", "version_fault"]
+
+MAX_LENGTH = 128
+_ALLOWED = re.compile(r"(?:[0-9]{1,9}:)?[0-9A-Za-z][0-9A-Za-z.+~:-]*")
+_PARTS = re.compile(r"([^0-9]*)([0-9]*)")
+
+_Key = tuple[int, tuple[tuple[tuple[int, ...], int], ...], tuple[tuple[tuple[int, ...], int], ...]]
+
+
+class VersionFault(ValueError):
+    """The text is not a version; the message says why."""
+
+
+def version_fault(text: str) -> str | None:
+    """Say what keeps `text` from being a version, or return None."""
+    if not text:
+        return "the version is empty"
+    if len(text) > MAX_LENGTH:
+        return f"the version is longer than {MAX_LENGTH} characters"
+    if not text.isascii() or not _ALLOWED.fullmatch(text):
+        return f"{text!r} is not a version ([epoch:]upstream[-revision] of letters, digits and . + ~ -)"
+    if text.endswith("-") or ":-" in text:
+        return f"{text!r} has an empty upstream version or revision"
+    return None
+
+
+_END: tuple[tuple[int, ...], int] = ((0,), 0)
+
+
+def _weight(character: str) -> int:
+    """Order of one character outside digits: ``~`` < end (0) < letters < the rest."""
+    if character == "~":
+        return -1
+    return ord(character) if character.isalpha() else ord(character) + 256
+
+
+def _part_key(part: str) -> tuple[tuple[tuple[int, ...], int], ...]:
+    """Turn one part into tuples that compare as dpkg does.
+
+    Each run of non-digits ends with a 0, so that the end of the text sorts after ``~`` and before letters.
+    """
+    key: list[tuple[tuple[int, ...], int]] = []
+    for letters, digits in _PARTS.findall(part):
+        if letters or digits:
+            key.append(((*map(_weight, letters), 0), int(digits or 0)))
+    while key and key[-1] == _END:
+        key.pop()
+    return (*key, _END)
+
+
+@total_ordering
+class Version:
+    """A version that compares by Debian's rules; ``str()`` gives the text back.
+
+    Two versions that Debian holds equal (``1.0`` and ``1.00``) are equal and hash alike.
+    """
+
+    __slots__ = ("_key", "text")
+
+    def __init__(self, text: str) -> None:
+        """Parse the text.
+
+        Raises:
+            VersionFault: the text is not a version.
+        """
+        fault = version_fault(text)
+        if fault is not None:
+            raise VersionFault(fault)
+        self.text = text
+        epoch, colon, rest = text.partition(":")
+        if not colon:
+            epoch, rest = "0", text
+        upstream, _, revision = rest.rpartition("-")
+        if not upstream:
+            upstream, revision = rest, ""
+        self._key: _Key = (int(epoch), _part_key(upstream), _part_key(revision))
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Version({self.text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Version) else NotImplemented
+
+    def __lt__(self, other: "Version") -> bool:
+        return self._key < other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)

@@ -1,0 +1,1 @@
+"""Acts. Install, remove, roll back, verify: each reads like the pipeline."""

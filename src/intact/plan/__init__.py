@@ -1,0 +1,1 @@
+"""Pure. Decisions: what is wanted, owned and observed goes in, actions or conflicts come out."""

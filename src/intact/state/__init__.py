@@ -1,0 +1,1 @@
+"""Acts. What this root remembers: the database, the history, the lock."""

@@ -1,0 +1,1 @@
+"""Acts. The one door to the disk and to other processes."""

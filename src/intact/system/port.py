@@ -1,0 +1,156 @@
+"""Acts. The verbs through which everything else reads and changes the disk.
+
+Promises of every implementation:
+
+1. All paths are locations below one root. No verb follows a symbolic link: the parents of a path are walked
+   component by component through directory descriptors, and a parent that is a link is refused.
+2. No verb opens an existing file for writing.
+3. A new object is created exclusively, with mode 0600 (files) or 0700 (directories), and gets its final
+   attributes through `set_attributes`, which applies owner, mode, extended attributes, times in this order.
+4. A failed call raises `MachineError` (or `NoSpace`) with the errno; nothing fails silently.
+5. Nothing is durable until `sync_filesystem` or `sync_directory` or `write_durably` has returned.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from intact.model.entries import Digest
+from intact.model.objects import Attributes, Observed
+from intact.model.paths import RelPath
+
+__all__ = ["Disk", "FileWriter", "Space"]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What statvfs and statfs say about the filesystem at a path.
+
+    Attributes:
+        free_bytes: what this user may still write.
+        free_inodes: None where the filesystem has no fixed inode table (btrfs).
+        filesystem: statfs's magic number.
+        device: identity of the filesystem within this run.
+    """
+
+    free_bytes: int
+    free_inodes: int | None
+    read_only: bool
+    filesystem: int
+    device: int
+
+
+class FileWriter(Protocol):
+    """A new file that nobody else can see yet."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append all of `data`."""
+        ...
+
+    def finish(self, attributes: Attributes) -> Observed:
+        """Set the attributes through the descriptor, close, and tell what became of it (without digest)."""
+        ...
+
+
+class Disk(Protocol):
+    """The door to one root."""
+
+    # --- looking -------------------------------------------------------------------------------------
+    def observe(self, path: RelPath, *, xattrs: bool = False) -> Observed | None:
+        """Describe the object at `path` (lstat, readlink); None if there is none or a parent is missing."""
+        ...
+
+    def digest(self, path: RelPath) -> Digest:
+        """Hash the regular file at `path`."""
+        ...
+
+    def list_directory(self, path: RelPath) -> list[str]:
+        """Name what is in the directory at `path`, sorted; names may hold lone surrogates (PEP 383)."""
+        ...
+
+    def open_read(self, path: RelPath) -> BinaryIO:
+        """Open the regular file at `path` for reading; raises for anything else, and never blocks."""
+        ...
+
+    def read_file(self, path: RelPath) -> bytes:
+        """Return the content of the regular file at `path`."""
+        ...
+
+    def space(self, path: RelPath) -> Space:
+        """Describe the filesystem that holds the directory at `path`."""
+        ...
+
+    def mount_points(self) -> frozenset[RelPath]:
+        """Name the mount points below the root (directories and single files), the root itself included."""
+        ...
+
+    # --- changing ------------------------------------------------------------------------------------
+    def make_directory(self, path: RelPath, mode: int = 0o700) -> None:
+        """Create a directory; raises if the name exists."""
+        ...
+
+    def create_file(self, path: RelPath) -> AbstractContextManager[FileWriter]:
+        """Create a file exclusively, mode 0600; leaving the context unfinished closes it as it is."""
+        ...
+
+    def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:
+        """Create a symbolic link and give it its owner."""
+        ...
+
+    def link(self, existing: RelPath, path: RelPath) -> None:
+        """Give the object at `existing` a second name."""
+        ...
+
+    def copy_file(self, existing: RelPath, path: RelPath, attributes: Attributes) -> None:
+        """Copy a regular file's content (shared extents where possible) into a new file."""
+        ...
+
+    def set_attributes(self, path: RelPath, attributes: Attributes) -> None:
+        """Set owner, mode, extended attributes and times of a file or directory, in this order."""
+        ...
+
+    def exchange(self, one: RelPath, other: RelPath) -> None:
+        """Swap two objects in one step (renameat2 with RENAME_EXCHANGE)."""
+        ...
+
+    def move_new(self, source: RelPath, destination: RelPath) -> None:
+        """Rename to a name that must not exist (RENAME_NOREPLACE)."""
+        ...
+
+    def move_over(self, source: RelPath, destination: RelPath) -> None:
+        """Rename over whatever has the name (rename(2))."""
+        ...
+
+    def remove_file(self, path: RelPath) -> None:
+        """Unlink a file or symbolic link."""
+        ...
+
+    def remove_directory(self, path: RelPath) -> None:
+        """Remove an empty directory."""
+        ...
+
+    def write_durably(self, path: RelPath, data: bytes, mode: int = 0o600) -> None:
+        """Create a file with this content, and sync the file and its directory."""
+        ...
+
+    def overwrite_block(self, path: RelPath, offset: int, data: bytes) -> None:
+        """Write into a file of our own state (a journal) and sync it; the one exception to promise 2."""
+        ...
+
+    def sync_directory(self, path: RelPath) -> None:
+        """Make the names in the directory at `path` durable."""
+        ...
+
+    def sync_filesystem(self, path: RelPath) -> None:
+        """Make everything on the filesystem of the directory at `path` durable (syncfs); errors are fatal."""
+        ...
+
+    # --- locking -------------------------------------------------------------------------------------
+    def locked(self, path: RelPath, timeout: float) -> AbstractContextManager[None]:
+        """Hold the exclusive lock on a lock file, creating it; raises `Locked` after `timeout` seconds."""
+        ...
+
+    def tree(self, path: RelPath) -> Iterator[RelPath]:
+        """Walk everything below the directory at `path`, parents first, without entering mount points."""
+        ...

@@ -1,0 +1,1 @@
+"""Acts. Stage, commit, roll back, recover; the phase table; the journal."""
