@@ -1,0 +1,100 @@
+"""Pure. What does a root remember about its packages and transactions?"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from intact.model.actions import PackageChange
+from intact.model.entries import Digest, Xattrs
+from intact.model.manifest import PackageIdentity, Relations
+from intact.model.objects import Kind
+from intact.model.paths import RelPath
+
+__all__ = ["InstalledPackage", "Outcome", "OwnedEntry", "TransactionRecord"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedEntry:
+    """One path of an installed package, as it was put there.
+
+    Attributes:
+        location: where it really stands, links of the parents resolved (``usr/lib/x`` for ``lib/x``).
+        path: what the manifest calls it.
+        mtime_ns: None where the time is not ours (directories, symlinks).
+        inode: of the object that was put there; a quick test for "untouched", never a proof.
+        hardlink: location of the file of which this is a further name, else None.
+    """
+
+    location: RelPath
+    path: RelPath
+    package: str
+    kind: Kind
+    mode: int
+    uid: int
+    gid: int
+    size: int = 0
+    mtime_ns: int | None = None
+    inode: int = 0
+    digest: Digest | None = None
+    target: str = ""
+    config: bool = False
+    xattrs: Xattrs = ()
+    hardlink: RelPath | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPackage:
+    """One installed package.
+
+    Attributes:
+        installed_at: seconds since 1970.
+        transaction: the transaction that put this version there.
+        manifest_digest: names the retained manifest.
+        signers: fingerprints of the keys that vouched for it; empty for one let in unsigned.
+        size: sum of the file sizes in bytes.
+    """
+
+    identity: PackageIdentity
+    relations: Relations
+    summary: str
+    license: str
+    installed_at: int
+    transaction: int
+    manifest_digest: Digest
+    signers: tuple[str, ...]
+    size: int
+    entries: int
+
+
+class Outcome(str, Enum):
+    """How a transaction ended."""
+
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled back"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRecord:
+    """One line of the history.
+
+    Attributes:
+        kind: ``install``, ``remove`` or ``rollback``.
+        command: what was typed, for people.
+        reason: why it did not commit, or what a person should know; may be empty.
+        undoes: the transactions that this one rolled back.
+        retained: its backups are still on the disk, so it can be rolled back.
+        size: bytes that its backups occupy.
+    """
+
+    id: int
+    kind: str
+    command: str
+    started: int
+    finished: int
+    outcome: Outcome
+    reason: str = ""
+    packages: tuple[PackageChange, ...] = ()
+    notes: tuple[str, ...] = ()
+    undoes: tuple[int, ...] = ()
+    retained: bool = False
+    size: int = 0
