@@ -23,6 +23,7 @@ __all__ = [
     "Action",
     "Create",
     "Node",
+    "OldNode",
     "PackageChange",
     "Plan",
     "Remove",
@@ -41,6 +42,14 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class OldNode:
+    """One object inside a directory tree that leaves the root as a whole."""
+
+    path: RelPath
+    old: Observed
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """Put an object where nothing is. A wholly new directory tree is one action, `below` its content."""
 
@@ -52,22 +61,31 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Put an object in the place of another one, whatever the two types are."""
+    """Put an object in the place of another one, whatever the two types are.
+
+    Attributes:
+        below: what the new object holds, if it is a directory.
+        was_below: what the old object holds, if it is a directory; nothing else may be in it.
+        keep: the old object is a person's work; it outlives the history.
+    """
 
     path: RelPath
     slot: int
     new: NewObject
     old: Observed
     below: tuple[Node, ...] = ()
+    was_below: tuple[OldNode, ...] = ()
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Move an object, a directory with all it holds included, out of the root."""
+    """Move an object out of the root; a directory only with exactly what `was_below` names."""
 
     path: RelPath
     slot: int
     old: Observed
+    was_below: tuple[OldNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

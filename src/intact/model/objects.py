@@ -7,6 +7,8 @@ from intact.model.entries import Digest, Xattrs
 from intact.model.paths import RelPath
 
 __all__ = [
+    "CAPABILITY",
+    "SET_ID_BITS",
     "Attributes",
     "Backup",
     "BundleContent",

@@ -14,6 +14,7 @@ Promises of every implementation:
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from intact.model.entries import Digest
@@ -34,6 +35,7 @@ class Space:
         device: identity of the filesystem within this run.
     """
 
+    total_bytes: int
     free_bytes: int
     free_inodes: int | None
     read_only: bool
@@ -69,6 +71,10 @@ class Disk(Protocol):
         """Name what is in the directory at `path`, sorted; names may hold lone surrogates (PEP 383)."""
         ...
 
+    def tree(self, path: RelPath) -> Iterator[RelPath]:
+        """Walk everything below the directory at `path`, parents first, without entering mount points."""
+        ...
+
     def open_read(self, path: RelPath) -> BinaryIO:
         """Open the regular file at `path` for reading; raises for anything else, and never blocks."""
         ...
@@ -83,6 +89,10 @@ class Disk(Protocol):
 
     def mount_points(self) -> frozenset[RelPath]:
         """Name the mount points below the root (directories and single files), the root itself included."""
+        ...
+
+    def host_path(self, path: RelPath) -> Path:
+        """Return the host's name of a file of our own private state, for SQLite, which takes no descriptors."""
         ...
 
     # --- changing ------------------------------------------------------------------------------------
@@ -142,15 +152,28 @@ class Disk(Protocol):
         """Make the names in the directory at `path` durable."""
         ...
 
+    def watch_filesystem(self, path: RelPath) -> None:
+        """Note the write errors seen so far, so that `sync_filesystem` reports each later one.
+
+        syncfs reports the errors since its descriptor was opened (Linux 5.8), hence this comes before the
+        first byte is written.
+        """
+        ...
+
     def sync_filesystem(self, path: RelPath) -> None:
         """Make everything on the filesystem of the directory at `path` durable (syncfs); errors are fatal."""
         ...
 
     # --- locking -------------------------------------------------------------------------------------
-    def locked(self, path: RelPath, timeout: float) -> AbstractContextManager[None]:
-        """Hold the exclusive lock on a lock file, creating it; raises `Locked` after `timeout` seconds."""
-        ...
+    def locked(self, path: RelPath, *, timeout: float, holder: str) -> AbstractContextManager[None]:
+        """Hold the exclusive lock on a lock file, creating it.
 
-    def tree(self, path: RelPath) -> Iterator[RelPath]:
-        """Walk everything below the directory at `path`, parents first, without entering mount points."""
+        Args:
+            path: the lock file.
+            timeout: seconds to wait for another holder.
+            holder: one line about us, for whoever has to wait.
+
+        Raises:
+            Locked: somebody else still holds it after `timeout` seconds.
+        """
         ...

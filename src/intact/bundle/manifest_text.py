@@ -1,0 +1,191 @@
+"""Pure. How is a bundle manifest written as TOML, and which TOML is one?
+
+The writer is deterministic: equal manifests give equal bytes, one line per entry, defaults left out. The
+reader is closed: what it does not know, it refuses, with all faults at once.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from intact.bundle.entry_text import entry_lines, read_entries
+from intact.bundle.fields import Faults, Fields, parse_toml
+from intact.bundle.tarstream import LARGEST_NUMBER, stream_length
+from intact.bundle.toml_text import text_list_of, text_of
+from intact.bundle.values import architecture_of, digest_of, line_of, name_of, provided_of
+from intact.bundle.zstdframes import compress_bound
+from intact.model.entries import Digest, Entry, FileEntry
+from intact.model.errors import FeatureUnknown, ManifestInvalid
+from intact.model.limits import DEFAULT_LIMITS, Limits
+from intact.model.manifest import FORMAT, Frame, Manifest, PackageIdentity, Relations
+from intact.model.relations import parse_relation, parse_requirement
+from intact.model.versions import Version
+
+__all__ = [
+    "FEATURES",
+    "parse_manifest",
+    "read_identity",
+    "read_relations",
+    "read_upgrade_from",
+    "render_manifest",
+]
+
+FEATURES: Final[frozenset[str]] = frozenset()
+"""Features of bundles beyond format 1 that this version understands."""
+
+_NO_DIGEST = Digest("0" * 64)
+_NO_VERSION = Version("0")
+_TOP_KEYS = frozenset({"format", "requires_features", "package", "payload", "entries"})
+_PACKAGE_KEYS = frozenset(
+    {
+        "name",
+        "version",
+        "architecture",
+        "summary",
+        "license",
+        "created",
+        "upgrade_from",
+        "requires",
+        "conflicts",
+        "provides",
+        "replaces",
+    }
+)
+_FRAME_KEYS = frozenset({"compressed", "size", "sha256"})
+_REMEDY = "the publisher has to build the bundle again; nothing of it was used"
+
+
+# --- writing ---------------------------------------------------------------------------------------------
+def render_manifest(manifest: Manifest) -> bytes:
+    """Write the manifest as TOML, entries and frames in the order that they have."""
+    identity, relations = manifest.identity, manifest.relations
+    lines = [
+        f"format = {FORMAT}",
+        f"requires_features = {text_list_of(manifest.requires_features)}",
+        "",
+        "[package]",
+        f"name = {text_of(identity.name)}",
+        f"version = {text_of(str(identity.version))}",
+        f"architecture = {text_of(identity.architecture)}",
+    ]
+    lines += [f"summary = {text_of(manifest.summary)}"] if manifest.summary else []
+    lines += [f"license = {text_of(manifest.license)}"] if manifest.license else []
+    lines.append(f"created = {manifest.created}")
+    if manifest.upgrade_from is not None:
+        lines.append(f"upgrade_from = {text_of(str(manifest.upgrade_from))}")
+    for key, wishes in (
+        ("requires", relations.requires),
+        ("conflicts", relations.conflicts),
+        ("provides", relations.provides),
+        ("replaces", relations.replaces),
+    ):
+        lines += [f"{key} = {text_list_of(map(str, wishes))}"] if wishes else []
+    lines += ["", "[payload]", "frames = ["]
+    lines += [
+        f'  {{compressed = {frame.compressed}, size = {frame.size}, sha256 = "{frame.digest}"}},'
+        for frame in manifest.frames
+    ]
+    lines += ["]", "", "[entries]"]
+    lines += entry_lines(manifest)
+    lines.append("")
+    return "\n".join(lines).encode()
+
+
+# --- reading ---------------------------------------------------------------------------------------------
+def parse_manifest(
+    text: bytes, name: str = ".intact/manifest.toml", limits: Limits = DEFAULT_LIMITS
+) -> Manifest:
+    """Read the manifest of a bundle.
+
+    Args:
+        name: what the errors call it.
+
+    Raises:
+        FeatureUnknown: another format, or a feature that we do not have; checked before all else.
+        ManifestInvalid: everything else that is wrong, all of it.
+    """
+    if len(text) > limits.manifest:
+        raise ManifestInvalid(
+            f"the manifest is longer than {limits.manifest} bytes", path=name, remedy=_REMEDY
+        )
+    table = parse_toml(text, name)
+    _refuse_newer(table, name)
+    faults = Faults()
+    top = Fields(table, "", faults, _TOP_KEYS)
+    top.number("format", FORMAT, FORMAT, required=True)
+    features = top.texts("requires_features", name_of)
+    package = Fields(top.table_of("package", required=True), "package.", faults, _PACKAGE_KEYS)
+    manifest = Manifest(
+        identity=read_identity(package),
+        summary=package.text("summary", line_of, ""),
+        license=package.text("license", line_of, ""),
+        relations=read_relations(package),
+        upgrade_from=read_upgrade_from(package),
+        created=package.number("created", 0, LARGEST_NUMBER, required=True),
+        requires_features=features,
+    )
+    entries = read_entries(top, manifest.created, faults, limits)
+    frames = _read_frames(top, entries, faults, limits)
+    faults.refuse_if_any(name, _REMEDY)
+    return replace(manifest, entries=entries, frames=frames)
+
+
+def read_identity(package: Fields) -> PackageIdentity:
+    """Read what a package is called from its table."""
+    return PackageIdentity(
+        package.text("name", name_of, "", required=True),
+        package.text("version", Version, _NO_VERSION, required=True),
+        package.text("architecture", architecture_of, "", required=True),
+    )
+
+
+def read_upgrade_from(package: Fields) -> Version | None:
+    """Read the oldest version that may be upgraded in one step."""
+    return package.text("upgrade_from", Version, _NO_VERSION) if "upgrade_from" in package.table else None
+
+
+def read_relations(package: Fields) -> Relations:
+    """Read what a package demands of others from its table."""
+    return Relations(
+        requires=package.texts("requires", parse_requirement),
+        conflicts=package.texts("conflicts", parse_relation),
+        provides=package.texts("provides", provided_of),
+        replaces=package.texts("replaces", parse_relation),
+    )
+
+
+def _refuse_newer(table: dict[str, object], name: str) -> None:
+    found = table.get("format")
+    if type(found) is int and found != FORMAT:
+        what = f"it has format {found}; this version reads format {FORMAT}"
+    else:
+        features = table.get("requires_features")
+        wanted = features if isinstance(features, list) else []
+        unknown = sorted({item for item in wanted if isinstance(item, str)} - FEATURES)
+        if not unknown:
+            return
+        what = f"it needs what this version does not have: {', '.join(map(ascii, unknown))}"
+    raise FeatureUnknown(
+        f"the bundle is made for a newer pkg: {what}", path=name, remedy="upgrade pkg, then try again"
+    )
+
+
+def _read_frames(
+    top: Fields, entries: tuple[Entry, ...], faults: Faults, limits: Limits
+) -> tuple[Frame, ...]:
+    payload = Fields(top.table_of("payload", required=True), "payload.", faults, {"frames"})
+    frames = []
+    for index, row in enumerate(payload.tables("frames")):
+        fields = Fields(row, f"payload.frames[{index}].", faults, _FRAME_KEYS)
+        size = fields.number("size", 0, limits.frame, required=True)
+        compressed = fields.number("compressed", 0, compress_bound(limits.frame), required=True)
+        digest = fields.text("sha256", digest_of, _NO_DIGEST, required=True)
+        if row.get("size") == 0:
+            fields.fault("size", "no frame is empty")
+        if compressed > compress_bound(size):
+            fields.fault("compressed", "is more than any compressor makes of that size")
+        frames.append(Frame(compressed, size, digest))
+    expected = stream_length(entry for entry in entries if isinstance(entry, FileEntry))
+    actual = sum(frame.size for frame in frames)
+    if actual != expected and not faults:
+        payload.fault("frames", f"they add up to {actual} bytes; the files make a stream of {expected}")
+    return tuple(frames)

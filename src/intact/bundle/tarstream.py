@@ -1,0 +1,171 @@
+"""Pure. Which exact tar bytes stand around the content of a bundle's files?
+
+The tar stream of a bundle is a function of its manifest: the members are its regular files, in manifest
+order, named by their path. A reader makes the header that must be there and compares bytes; it never parses
+one, so a header can't decide anything.
+
+    member   = [pax header + pax record, if the path does not fit] + header + content + zeros to 512
+    stream   = member* + 1024 zero bytes
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from intact.model.entries import FileEntry
+
+__all__ = [
+    "BLOCK",
+    "END_OF_ARCHIVE",
+    "LARGEST_NUMBER",
+    "Span",
+    "TarFault",
+    "layout",
+    "member_header",
+    "padding",
+    "size_in_header",
+    "stream_length",
+]
+
+BLOCK: Final = 512
+END_OF_ARCHIVE: Final = bytes(2 * BLOCK)
+LARGEST_NUMBER: Final = 8**11 - 1
+"""What eleven octal digits hold: the largest size (8 GiB - 1) and the latest time of a member."""
+
+_NAME_BYTES = 100
+_PREFIX_BYTES = 155
+_SIZE_FIELD = slice(124, 136)
+_PAX_NAME = "././@PaxHeader"
+_FILE, _PAX = b"0", b"x"
+
+
+class TarFault(ValueError):
+    """A member that this subset of tar can't express, or bytes that are no header of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a file lies in the decompressed stream.
+
+    Attributes:
+        start: offset of its first header block.
+        content: offset of its first content byte.
+        end: offset of what follows it, padding included.
+    """
+
+    entry: FileEntry
+    start: int
+    content: int
+    end: int
+
+
+def member_header(path: str, size: int, mode: int, mtime: int) -> bytes:
+    """Return the header blocks of a regular file: 512 bytes, or 1536 and more when the path needs pax.
+
+    Args:
+        path: at most 1024 bytes of UTF-8, relative.
+        size: bytes of content, at most `LARGEST_NUMBER`.
+        mode: only the rwx bits are written; set-id bits never get into a header.
+        mtime: seconds since 1970, at most `LARGEST_NUMBER`.
+
+    Raises:
+        TarFault: size or time do not fit.
+    """
+    if not 0 <= size <= LARGEST_NUMBER:
+        raise TarFault(f"a file of {size} bytes does not fit: 8 GiB - 1 is the most")
+    if not 0 <= mtime <= LARGEST_NUMBER:
+        raise TarFault(f"the time {mtime} does not fit: 0 to {LARGEST_NUMBER}")
+    encoded = path.encode()
+    split = _split(encoded) if path.isascii() else None
+    if split is not None:
+        return _block(split, size, mode, mtime, _FILE)
+    record = _pax_record(encoded)
+    short = path.rpartition("/")[2].encode("ascii", "replace")[:_NAME_BYTES]
+    return b"".join(
+        (
+            _block((_PAX_NAME.encode(), b""), len(record), 0o644, 0, _PAX),
+            record + bytes(padding(len(record))),
+            _block((short, b""), size, mode, mtime, _FILE),
+        )
+    )
+
+
+def padding(size: int) -> int:
+    """Count the zero bytes that fill the last block of `size` bytes."""
+    return -size % BLOCK
+
+
+def size_in_header(block: bytes) -> int:
+    """Read the size field of a header block: eleven octal digits and a NUL, nothing else.
+
+    Raises:
+        TarFault: the field has another form.
+    """
+    field = block[_SIZE_FIELD]
+    digits = field[:-1]
+    if len(digits) != 11 or field[-1] != 0 or digits.strip(b"01234567"):
+        raise TarFault("the size field is not eleven octal digits and a NUL")
+    return int(digits, 8)
+
+
+def layout(files: Iterable[FileEntry]) -> Iterator[Span]:
+    """Tell for each file, in the order given, where it lies in the stream."""
+    at = 0
+    for entry in files:
+        content = at + _header_length(entry.path)
+        end = content + entry.size + padding(entry.size)
+        yield Span(entry, at, content, end)
+        at = end
+
+
+def stream_length(files: Iterable[FileEntry]) -> int:
+    """Count the bytes of the whole stream, end marker included."""
+    end = 0
+    for span in layout(files):
+        end = span.end
+    return end + len(END_OF_ARCHIVE)
+
+
+def _header_length(path: str) -> int:
+    encoded = path.encode()
+    if path.isascii() and _split(encoded) is not None:
+        return BLOCK
+    record = len(_pax_record(encoded))
+    return BLOCK + record + padding(record) + BLOCK
+
+
+def _split(path: bytes) -> tuple[bytes, bytes] | None:
+    """Take a path apart into ustar's name and prefix; None if it does not fit."""
+    if len(path) <= _NAME_BYTES:
+        return path, b""
+    at = path.find(b"/", len(path) - _NAME_BYTES - 1)
+    return (path[at + 1 :], path[:at]) if 0 < at <= _PREFIX_BYTES else None
+
+
+def _pax_record(path: bytes) -> bytes:
+    """``LENGTH path=PATH`` and a newline, where LENGTH counts its own digits too."""
+    rest = len(b" path=\n") + len(path)
+    length = rest + len(str(rest))
+    length = rest + len(str(length))
+    return b"%d path=%s\n" % (length, path)
+
+
+def _block(name: tuple[bytes, bytes], size: int, mode: int, mtime: int, kind: bytes) -> bytes:
+    block = b"".join(
+        (
+            name[0].ljust(_NAME_BYTES, b"\0"),
+            b"%07o\0" % (mode & 0o777),
+            b"0000000\0" * 2,  # uid and gid: the manifest has names, and it alone decides
+            b"%011o\0" % size,
+            b"%011o\0" % mtime,
+            b" " * 8,
+            kind,
+            bytes(100),
+            b"ustar\x0000",
+            b"root".ljust(32, b"\0") * 2,
+            b"0000000\0" * 2,
+            name[1].ljust(_PREFIX_BYTES, b"\0"),
+            bytes(12),
+        )
+    )
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]

@@ -1,0 +1,284 @@
+"""Acts. A decision becomes a transaction: open, stage, seal, commit, close; or the root is as it was.
+
+Prepared ── stage ──► StagedTransaction ── commit ──► CommittedTransaction ── close ──► Receipt
+    │                        │
+    └ discard on failure     └ roll back on failure
+"""
+
+import errno
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from intact.bundle.verified import VerifiedBundle
+from intact.model.actions import Action, Create, Plan, Remove, Replace
+from intact.model.entries import Digest
+from intact.model.errors import Conflict, IntactError, MachineError, machine_error
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.objects import BundleContent, Kind, LiveContent, NewFile
+from intact.model.paths import RelPath
+from intact.operations.receipt import Receipt
+from intact.operations.root import Environment, Root
+from intact.plan.retention import RetentionPolicy, choose_pruned
+from intact.state.layout import mount_of
+from intact.state.next_generation import DatabaseChanges
+from intact.state.publishing import stage_database
+from intact.system.signals import signals_held
+from intact.transaction.closing import close_committed, close_undone
+from intact.transaction.commit import commit, roll_back
+from intact.transaction.opening import Opening, OpenTransaction, open_transaction
+from intact.transaction.plan_text import Step, TransactionPlan, plan_text
+from intact.transaction.recover import Recovered
+from intact.transaction.staging import StagedTransaction, StagingTree, seal, stage_objects
+
+__all__ = ["Prepared", "execute", "plan_digest"]
+
+_RESERVE_BYTES = 1 << 20
+_BYTES_PER_ACTION = 1024
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that is needed to change a root, decided but not begun.
+
+    Attributes:
+        plan: the actions.
+        bundles: where content comes from.
+        installed: packages as they will be, with what they will own.
+        removed: packages that will be gone.
+        before: packages as they are now, with what they own, for all that change.
+        undoes: transactions that this one rolls back.
+        told: remarks for the receipt.
+    """
+
+    kind: str
+    plan: Plan
+    bundles: tuple[VerifiedBundle, ...] = ()
+    installed: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
+    removed: tuple[str, ...] = ()
+    before: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
+    undoes: tuple[int, ...] = ()
+
+
+def plan_digest(plan: Plan) -> str:
+    """Return a digest that two equal plans share, whatever transaction they end up in."""
+    steps = tuple(Step(action, RelPath(""), 0) for action in plan.actions)
+    return hashlib.sha256(plan_text(TransactionPlan(0, steps, (), plan.packages, plan.notes))).hexdigest()
+
+
+def execute(
+    root: Root,
+    prepared: Prepared,
+    environment: Environment,
+    recovered: tuple[Recovered, ...],
+    *,
+    dry_run: bool,
+) -> Receipt:
+    """Carry a decision out, or only tell what it would be.
+
+    Raises:
+        MachineError: the system refused; the root is as it was.
+        Conflict: somebody changed a path meanwhile; the root is as that person left it.
+        RecoveryFailed: neither finished nor undone; `pkg recover` goes on.
+    """
+    receipt = Receipt(
+        kind=prepared.kind,
+        transaction=None,
+        changed=bool(prepared.plan.actions or prepared.plan.packages),
+        packages=prepared.plan.packages,
+        plan=prepared.plan,
+        plan_digest=plan_digest(prepared.plan),
+        signers=tuple((one.identity.name, one.signers) for one, _ in prepared.installed),
+        recovered=recovered,
+        dry_run=dry_run,
+    )
+    mounts = _mounts(root, prepared.plan)
+    _preflight(root, prepared.plan, mounts)
+    if dry_run or not receipt.changed:
+        return receipt
+    number = _next_number(root)
+    opening = Opening(prepared.kind, environment.command, environment.clock(), mounts, prepared.undoes)
+    transaction = open_transaction(root.disk, root.layout, number, opening)
+    staged = _stage(root, transaction, prepared, environment)
+    with signals_held():
+        told = _commit(root, staged, environment)
+    return replace(receipt, transaction=number, told=told)
+
+
+def _mounts(root: Root, plan: Plan) -> tuple[RelPath, ...]:
+    points = root.disk.mount_points()
+    return tuple(sorted({mount_of(action.path, points) for action in plan.actions}))
+
+
+def _next_number(root: Root) -> int:
+    names = root.disk.list_directory(root.layout.transactions)
+    with root.database() as database:
+        return max([database.last_transaction(), *(int(name) for name in names if name.isdigit())]) + 1
+
+
+def _preflight(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> None:
+    """Find out before anything is written whether every filesystem can take it.
+
+    Raises:
+        NoSpace: there are not enough bytes or inodes for old and new together.
+        MachineError: a filesystem is read-only.
+    """
+    points = frozenset(mounts)
+    needed = {mount: [0, 0] for mount in (*mounts, root.layout.mount)}
+    state = needed[root.layout.mount]
+    state[0] += _RESERVE_BYTES + _BYTES_PER_ACTION * len(plan.actions) + 2 * _database_size(root)
+    state[1] += 16
+    for action in plan.actions:
+        size, count = _staged_size(action)
+        needed[mount_of(action.path, points)][0] += size
+        needed[mount_of(action.path, points)][1] += count
+    for mount, (size, count) in needed.items():
+        space = root.disk.space(mount)
+        if space.read_only:
+            raise machine_error("preflight", OSError(errno.EROFS, "Read-only file system"), f"/{mount}")
+        if size > space.free_bytes:
+            reason = f"{size} bytes are needed for new and old together, {space.free_bytes} are free"
+            raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
+        if space.free_inodes is not None and count > space.free_inodes:
+            reason = f"{count} inodes are needed, {space.free_inodes} are free"
+            raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
+
+
+def _database_size(root: Root) -> int:
+    seen = root.disk.observe(root.layout.database)
+    return seen.size if seen is not None else _BLOCK
+
+
+def _staged_size(action: Action) -> tuple[int, int]:
+    """Return (bytes, inodes) that staging an action takes."""
+    if not isinstance(action, Create | Replace):
+        return 0, 0
+    objects = [action.new, *(node.new for node in action.below)]
+    fresh = [
+        -(-new.size // _BLOCK) * _BLOCK
+        for new in objects
+        if isinstance(new, NewFile) and isinstance(new.content, BundleContent | LiveContent)
+    ]
+    return sum(fresh), len(objects)
+
+
+def _stage(
+    root: Root, transaction: OpenTransaction, prepared: Prepared, environment: Environment
+) -> StagedTransaction:
+    """Stage and seal, or discard everything that was staged."""
+    total = sum(_staged_size(action)[0] for action in prepared.plan.actions)
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        environment.progress("stage", done, total)
+
+    try:
+        tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
+        drops = _stage_state(root, transaction, prepared, tree, environment)
+        return seal(root.disk, transaction, tree, prepared.plan, drops, environment.clock())
+    except (Exception, KeyboardInterrupt) as error:
+        entry = _entry(transaction, prepared.plan, Outcome.DISCARDED, environment.clock(), _reason(error))
+        close_undone(root.disk, root.layout, transaction.journal, entry, None)
+        raise
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, IntactError) else f"{type(error).__name__}: {error}"
+
+
+def _entry(
+    transaction: OpenTransaction, plan: Plan, outcome: Outcome, now: int, reason: str = ""
+) -> TransactionRecord:
+    return TransactionRecord(
+        id=transaction.places.id,
+        kind=transaction.opening.kind,
+        command=transaction.opening.command,
+        started=transaction.opening.started,
+        finished=now,
+        outcome=outcome,
+        reason=reason,
+        packages=plan.packages,
+        notes=plan.notes,
+        undoes=transaction.opening.undoes,
+    )
+
+
+def _stage_state(
+    root: Root, transaction: OpenTransaction, prepared: Prepared, tree: StagingTree, environment: Environment
+) -> tuple[int, ...]:
+    """Stage the next database, the way back for it, and the manifests; return what history will go."""
+    disk, places, layout = root.disk, transaction.places, root.layout
+    size = _backup_size(prepared.plan)
+    with root.database() as database:
+        history = database.history()
+    gone = prepared.undoes
+    kept = [one for one in history if one.retained and one.id not in gone]
+    drops = (*(one for one in gone if _is_retained(history, one)), *choose_pruned(kept, _policy(root), size))
+    entry = replace(
+        _entry(transaction, prepared.plan, Outcome.COMMITTED, environment.clock()), retained=True, size=size
+    )
+    number = places.id
+    installed = tuple(
+        (
+            replace(one, transaction=number) if one.transaction == 0 else one,
+            tuple(replace(owned, inode=tree.inodes.get(owned.location, owned.inode)) for owned in entries),
+        )
+        for one, entries in prepared.installed
+    )
+    changes = DatabaseChanges(entry, prepared.removed, installed, drops)
+    stage_database(disk, layout.database, places.next_database, changes)
+    nothing = places.home / "nothing"
+    stage_database(disk, nothing, places.before_database, DatabaseChanges(entry, (), prepared.before, ()))
+    for bundle in prepared.bundles:
+        digest = hashlib.sha256(bundle.manifest_bytes).hexdigest()
+        with disk.create_file(places.manifest(Digest(digest))) as writer:
+            writer.write(bundle.manifest_bytes)
+    return drops
+
+
+def _is_retained(history: Sequence[TransactionRecord], number: int) -> bool:
+    return any(one.id == number and one.retained for one in history)
+
+
+def _policy(root: Root) -> RetentionPolicy:
+    """Keep at most what the policy says, and never more than a tenth of the filesystem."""
+    policy = RetentionPolicy()
+    return replace(policy, size=min(policy.size, root.disk.space(root.layout.base).total_bytes // 10))
+
+
+def _backup_size(plan: Plan) -> int:
+    """Return the bytes that the replaced and removed files occupy."""
+    total = 0
+    for action in plan.actions:
+        if isinstance(action, Replace | Remove):
+            objects = [action.old, *(node.old for node in action.was_below)]
+            total += sum(old.size for old in objects if old.kind is Kind.FILE)
+    return total
+
+
+def _commit(root: Root, staged: StagedTransaction, environment: Environment) -> tuple[str, ...]:
+    """Commit and close, or roll back."""
+    disk, layout, total = root.disk, root.layout, len(staged.plan.steps)
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        environment.progress("commit", done, total)
+
+    try:
+        committed = commit(disk, staged, now=environment.clock(), progress=progress)
+    except (Conflict, MachineError) as error:
+        reason = _reason(error)
+        remarks = roll_back(disk, staged, now=environment.clock(), reason=reason)
+        plan = Plan((), staged.plan.packages, staged.plan.notes)
+        entry = _entry(staged.open, plan, Outcome.ROLLED_BACK, environment.clock(), reason)
+        told = close_undone(disk, layout, staged.open.journal, entry, staged.plan)
+        error.details = (*error.details, *remarks, *told)
+        error.root_state = "everything was rolled back; the root is as it was"
+        raise
+    told = close_committed(disk, layout, committed, now=environment.clock())
+    return (*committed.remarks, *told)

@@ -1,0 +1,294 @@
+"""Acts. Given bundles to install and packages to remove: what has to happen in this root, or what stands in the way?
+
+Looks at the root and the database, and leaves every decision to `plan`.
+"""
+
+import fnmatch
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from intact.bundle.verified import VerifiedBundle
+from intact.model.actions import PackageChange, Plan
+from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, SymlinkEntry
+from intact.model.errors import Conflict
+from intact.model.installed import InstalledPackage, OwnedEntry
+from intact.model.manifest import Manifest
+from intact.model.objects import Kind
+from intact.model.paths import RelPath
+from intact.operations.execute import Prepared
+from intact.operations.locate import Locator
+from intact.operations.root import Root
+from intact.operations.survey import observe_locations, survey_terrain, with_rights
+from intact.plan.assemble import assemble
+from intact.plan.changes import Decisions, decide
+from intact.plan.config import NEW_SUFFIX
+from intact.plan.relations import AssumedPackages, PackageFacts, may_take_over, relation_problems
+from intact.plan.situation import Situation
+from intact.plan.wanted import Accounts, UnknownAccount, Wanted, want, with_implied_directories
+from intact.state.database import Database
+from intact.system.accounts import account_names
+
+__all__ = ["InstallOptions", "prepare"]
+
+_Packages = tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstallOptions:
+    """What the user asked for.
+
+    Attributes:
+        overwrite: globs of paths where unowned files may be replaced (they are kept).
+        assume_installed: NAME, NAME=VERSION or globs of packages that count as present.
+        architecture: of the target; None for this machine's.
+    """
+
+    allow_unsigned: bool = False
+    allow_downgrade: bool = False
+    overwrite: tuple[str, ...] = ()
+    assume_installed: tuple[str, ...] = ()
+    architecture: str | None = None
+    dry_run: bool = False
+
+
+def prepare(
+    root: Root,
+    database: Database,
+    bundles: tuple[VerifiedBundle, ...],
+    removed: tuple[str, ...],
+    options: InstallOptions,
+    now: int,
+) -> Prepared:
+    """Decide what installing `bundles` and removing `removed` means here.
+
+    Raises:
+        Conflict: something stands in the way; `details` has all of it.
+    """
+    facts = {package.identity.name: _facts(package) for package in database.packages()}
+    incoming = {bundle.manifest.identity.name: _manifest_facts(bundle.manifest) for bundle in bundles}
+    after = {name: fact for name, fact in facts.items() if name not in removed} | incoming
+    problems = _same_name_twice(bundles)
+    problems += relation_problems(facts, after, AssumedPackages.parse(options.assume_installed))
+    problems += _downgrades(database, bundles, options)
+    situation, unknown = _survey(root, database, bundles, removed, options)
+    decisions = decide(replace(situation, may_take_over=_takeovers(incoming, facts)))
+    problems += unknown + decisions.problems
+    if problems:
+        raise Conflict(
+            "this cannot be installed as it is" if bundles else "this cannot be removed as it is",
+            details=problems,
+            remedy="solve what is named above, then run the same command again",
+        )
+    return _prepared(root, database, bundles, removed, situation, decisions, now)
+
+
+def _takeovers(
+    incoming: Mapping[str, PackageFacts], installed: Mapping[str, PackageFacts]
+) -> Callable[[str, str], bool]:
+    def allowed(taker: str, owner: str) -> bool:
+        return may_take_over(incoming[taker], installed[owner])
+
+    return allowed
+
+
+def _same_name_twice(bundles: Sequence[VerifiedBundle]) -> list[str]:
+    names = [bundle.manifest.identity.name for bundle in bundles]
+    return [
+        f"{name}: named more than once on the command line; give one bundle of it"
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    ]
+
+
+def _facts(package: InstalledPackage) -> PackageFacts:
+    return PackageFacts(package.identity, package.relations, None)
+
+
+def _manifest_facts(manifest: Manifest) -> PackageFacts:
+    return PackageFacts(manifest.identity, manifest.relations, manifest.upgrade_from)
+
+
+def _downgrades(database: Database, bundles: Sequence[VerifiedBundle], options: InstallOptions) -> list[str]:
+    if options.allow_downgrade:
+        return []
+    found = []
+    for bundle in bundles:
+        identity = bundle.manifest.identity
+        seen = database.highest_seen(identity.name)
+        if seen is not None and identity.version < seen:
+            found.append(
+                f"{identity.name}: {identity.version} is older than {seen}, which was here before;"
+                " say --allow-downgrade if that is meant"
+            )
+    return found
+
+
+def _survey(
+    root: Root,
+    database: Database,
+    bundles: Sequence[VerifiedBundle],
+    removed: Sequence[str],
+    options: InstallOptions,
+) -> tuple[Situation, list[str]]:
+    """Look at everything that the decision depends on; return it with the accounts that are missing."""
+    changing = {bundle.manifest.identity.name for bundle in bundles} | set(removed)
+    leaving = _by_location(entry for name in sorted(changing) for entry in database.entries(name))
+    wanted, unknown = _wanted(root, bundles, leaving)
+    beside = [RelPath(at + NEW_SUFFIX) for at, found in wanted.items() if any(one.is_config for one in found)]
+    locations = {*wanted, *leaving, *beside}
+    owners = database.owners(locations)
+    staying = {
+        at: others
+        for at, entries in owners.items()
+        if (others := [entry for entry in entries if entry.package not in changing])
+    }
+    observed = observe_locations(root.disk, locations, owners)
+    terrain = survey_terrain(root.disk, observed, locations)
+    return (
+        Situation(
+            wanted=wanted,
+            leaving=leaving,
+            staying=staying,
+            observed=observed,
+            terrain=terrain,
+            may_overwrite=lambda at: any(fnmatch.fnmatchcase(f"/{at}", glob) for glob in options.overwrite),
+        ),
+        unknown,
+    )
+
+
+def _by_location(entries: Iterable[OwnedEntry]) -> dict[RelPath, list[OwnedEntry]]:
+    found: dict[RelPath, list[OwnedEntry]] = {}
+    for entry in entries:
+        found.setdefault(entry.location, []).append(entry)
+    return found
+
+
+def _wanted(
+    root: Root, bundles: Sequence[VerifiedBundle], leaving: Mapping[RelPath, Sequence[OwnedEntry]]
+) -> tuple[dict[RelPath, list[Wanted]], list[str]]:
+    """Translate the manifests' entries to locations and accounts of this root."""
+    users, groups = account_names(root.disk, is_host=root.is_host)
+    owner = None if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    accounts = Accounts(users, groups, owner)
+    locator = Locator(
+        root.disk,
+        leaving=frozenset(
+            at for at, entries in leaving.items() if any(entry.kind is Kind.SYMLINK for entry in entries)
+        ),
+    )
+    entries = [with_implied_directories(bundle.manifest.entries) for bundle in bundles]
+    for links in entries:
+        for link in links:
+            if isinstance(link, SymlinkEntry):
+                locator.arriving[locator.entry(link.path)] = link.target
+    locator.forget_directories()
+    wanted: dict[RelPath, list[Wanted]] = {}
+    unknown: set[str] = set()
+    for number, (bundle, found) in enumerate(zip(bundles, entries, strict=True)):
+        name = bundle.manifest.identity.name
+        for entry in found:
+            try:
+                one = want(entry, name, number, accounts, _place(locator, entry))
+            except UnknownAccount as missing:
+                unknown.add(
+                    f"{name}: the root has no {missing}; create it first (the package's files belong to it)"
+                )
+                continue
+            wanted.setdefault(one.location, []).append(one)
+    return wanted, sorted(unknown)
+
+
+def _place(locator: Locator, entry: Entry) -> Callable[[RelPath], RelPath]:
+    """A directory entry accepts a link to a directory in its place; everything else is put where it says."""
+    return locator.directory if isinstance(entry, DirectoryEntry) else locator.entry
+
+
+def _prepared(
+    root: Root,
+    database: Database,
+    bundles: tuple[VerifiedBundle, ...],
+    removed: tuple[str, ...],
+    situation: Situation,
+    decisions: Decisions,
+    now: int,
+) -> Prepared:
+    """Put decisions together into a plan and the database's rows."""
+    changes = with_rights(root.disk, decisions.changes)
+    actions = assemble(changes, decisions.attributes, situation.terrain)
+    rows = [(_row(bundle, now), _seen_inodes(situation, decisions, bundle)) for bundle in bundles]
+    packages = _package_changes(database, [row for row, _ in rows], removed, renewed=bool(actions))
+    losers = _losers(database, decisions)
+    names = sorted(
+        {*removed, *(row.identity.name for row, _ in rows), *(row.identity.name for row, _ in losers)}
+    )
+    before = tuple(
+        (package, tuple(database.entries(name)))
+        for name in names
+        if (package := database.package(name)) is not None
+    )
+    return Prepared(
+        kind="install" if bundles else "remove",
+        plan=Plan(actions, packages, tuple(decisions.notes)),
+        bundles=bundles,
+        installed=(*rows, *losers),
+        removed=removed,
+        before=before,
+    )
+
+
+def _row(bundle: VerifiedBundle, now: int) -> InstalledPackage:
+    manifest = bundle.manifest
+    return InstalledPackage(
+        identity=manifest.identity,
+        relations=manifest.relations,
+        summary=manifest.summary,
+        license=manifest.license,
+        installed_at=now,
+        transaction=0,  # the number is not given out before the transaction opens
+        manifest_digest=Digest(hashlib.sha256(bundle.manifest_bytes).hexdigest()),
+        signers=bundle.approval.signers,
+        size=sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry)),
+        entries=len(manifest.entries),
+    )
+
+
+def _seen_inodes(
+    situation: Situation, decisions: Decisions, bundle: VerifiedBundle
+) -> tuple[OwnedEntry, ...]:
+    """Note the inodes of what stays; those of what is staged are filled in later."""
+    entries = decisions.owned.get(bundle.manifest.identity.name, [])
+    completed = []
+    for entry in entries:
+        seen = situation.observed.get(entry.location)
+        completed.append(replace(entry, inode=seen.inode) if seen is not None else entry)
+    return tuple(completed)
+
+
+def _package_changes(
+    database: Database, rows: Sequence[InstalledPackage], removed: Sequence[str], *, renewed: bool
+) -> tuple[PackageChange, ...]:
+    found = []
+    for row in rows:
+        before = database.package(row.identity.name)
+        if before is None or renewed or before.manifest_digest != row.manifest_digest:
+            old = before.identity.version if before is not None else None
+            found.append(PackageChange(row.identity.name, old, row.identity.version))
+    for name in removed:
+        before = database.package(name)
+        if before is not None:
+            found.append(PackageChange(name, before.identity.version, None))
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def _losers(database: Database, decisions: Decisions) -> _Packages:
+    """Return the packages that give files up, with what is left to them."""
+    found = []
+    for name, lost in sorted(decisions.taken_over.items()):
+        package = database.package(name)
+        if package is not None:
+            left = tuple(entry for entry in database.entries(name) if entry.location not in lost)
+            found.append((package, left))
+    return tuple(found)

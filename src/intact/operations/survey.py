@@ -1,0 +1,84 @@
+"""Acts. What stands at the paths that a plan is about?
+
+Looks, and hashes only where lstat leaves a doubt: an object whose inode, size and time are still those with which
+it was installed counts as untouched; every other file in question is read.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from intact.model.installed import OwnedEntry
+from intact.model.objects import Kind, Observed
+from intact.model.paths import RelPath
+from intact.plan.assemble import Terrain
+from intact.plan.change import Change
+from intact.system.port import Disk
+
+__all__ = ["observe_locations", "survey_terrain", "with_rights"]
+
+_OVERLAYFS = 0x794C7630
+_EXECUTABLE = 0o111
+
+
+def observe_locations(
+    disk: Disk, locations: Iterable[RelPath], owned: Mapping[RelPath, Sequence[OwnedEntry]]
+) -> dict[RelPath, Observed | None]:
+    """Describe what stands at each location, files with their digest.
+
+    Args:
+        owned: what the database says about the locations.
+    """
+    found: dict[RelPath, Observed | None] = {}
+    for location in sorted(set(locations)):
+        before = owned.get(location)
+        has_rights = bool(before and before[0].xattrs)
+        seen = disk.observe(location, xattrs=has_rights)
+        if seen is not None and seen.kind is Kind.FILE:
+            known = before[0].digest if before and _is_untouched(before[0], seen) else None
+            seen = replace(seen, digest=known or disk.digest(location))
+        found[location] = seen
+    return found
+
+
+def _is_untouched(owned: OwnedEntry, seen: Observed) -> bool:
+    return (owned.kind, owned.inode, owned.size, owned.mtime_ns) == (
+        Kind.FILE,
+        seen.inode,
+        seen.size,
+        seen.mtime_ns,
+    )
+
+
+def survey_terrain(
+    disk: Disk, observed: Mapping[RelPath, Observed | None], leaving: Iterable[RelPath]
+) -> Terrain:
+    """List the directories that may leave, and find out what renames can do.
+
+    Args:
+        leaving: locations that may get another type or vanish.
+    """
+    mounts = disk.mount_points()
+    listings: dict[RelPath, tuple[str, ...]] = {}
+    for location in sorted(set(leaving)):
+        seen = observed.get(location)
+        if seen is not None and seen.kind is Kind.DIRECTORY:
+            listings[location] = tuple(disk.list_directory(location))
+    whole_trees = disk.space(RelPath("")).filesystem != _OVERLAYFS
+    return Terrain(listings, mounts, whole_trees)
+
+
+def with_rights(disk: Disk, changes: Iterable[Change]) -> list[Change]:
+    """Add the extended attributes of executables that are about to be replaced or removed.
+
+    Capabilities have to be known, so that the backup can be defused and the way back can restore them.
+    """
+    completed = []
+    for change in changes:
+        old = change.old
+        if old is not None and old.kind is Kind.FILE and old.mode & _EXECUTABLE and not old.xattrs:
+            seen = disk.observe(change.location, xattrs=True)
+            if seen is not None and seen.xattrs:
+                completed.append(replace(change, old=replace(old, xattrs=seen.xattrs)))
+                continue
+        completed.append(change)
+    return completed

@@ -1,0 +1,308 @@
+"""Pure. Given what is wanted, owned and observed: what becomes of each path, and what stands in the way?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from intact.model.installed import OwnedEntry
+from intact.model.objects import (
+    Attributes,
+    Kind,
+    LiveContent,
+    NewDirectory,
+    NewFile,
+    NewHardlink,
+    NewObject,
+    NewSymlink,
+    Observed,
+)
+from intact.model.paths import RelPath
+from intact.plan.change import AttributeChange, Change
+from intact.plan.config import NEW_SUFFIX, ConfigVerdict, decide_config
+from intact.plan.situation import Situation, is_as_installed, same_attributes
+from intact.plan.wanted import Wanted, owned_entry
+
+__all__ = ["Decisions", "decide"]
+
+
+@dataclass(slots=True)
+class Decisions:
+    """What was decided about all paths.
+
+    Attributes:
+        owned: what the incoming packages will own, by package.
+        taken_over: locations that other packages lose, by package.
+        notes: what a person should know, one line each.
+        problems: what stands in the way, one line each; if there are any, nothing may be done.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    attributes: list[AttributeChange] = field(default_factory=list)
+    owned: dict[str, list[OwnedEntry]] = field(default_factory=dict)
+    taken_over: dict[str, list[RelPath]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def decide(situation: Situation) -> Decisions:
+    """Decide about every path that is wanted or left behind."""
+    decisions = Decisions()
+    linked = _hardlinked_groups_to_renew(situation)
+    for location in sorted({*situation.wanted, *situation.leaving}):
+        wanted = situation.wanted.get(location, ())
+        if not wanted:
+            _decide_departure(situation, location, decisions)
+        elif _agree(location, wanted, decisions):
+            _decide_arrival(situation, wanted[0], decisions, renew=location in linked)
+    _note_ownership(situation, decisions)
+    return decisions
+
+
+def _agree(location: RelPath, wanted: Sequence[Wanted], decisions: Decisions) -> bool:
+    """Several incoming packages may share a directory, nothing else."""
+    if len(wanted) == 1 or all(isinstance(one.new, NewDirectory) for one in wanted):
+        return True
+    names = " and ".join(sorted({one.package for one in wanted}))
+    decisions.problems.append(f"/{location}: {names} both bring it; install one of them, not both")
+    return False
+
+
+def _hardlinked_groups_to_renew(situation: Situation) -> set[RelPath]:
+    """Find the hardlinked files of which at least one name does not stand as wanted.
+
+    The names of one file are one inode, so they are renewed together or not at all.
+    """
+    groups: dict[RelPath, list[Wanted]] = {}
+    for wanted in situation.wanted.values():
+        for one in wanted:
+            if isinstance(one.new, NewHardlink):
+                groups.setdefault(one.new.target, []).append(one)
+    renew: set[RelPath] = set()
+    for first, others in groups.items():
+        locations = [first, *(other.location for other in others)]
+        seen = [situation.observed.get(location) for location in locations]
+        new = situation.wanted[first][0].new
+        intact = all(one is not None and _stands(one, new) for one in seen)
+        if not intact or len({one.inode for one in seen if one}) != 1:
+            renew.update(locations)
+    return renew
+
+
+def _stands(seen: Observed, new: NewObject) -> bool:
+    """Tell whether an object already is what is wanted, attributes included (times and xattrs are not asked)."""
+    match new:
+        case NewFile(attributes, _, digest, _):
+            return seen.kind is Kind.FILE and seen.digest == digest and _has(seen, attributes)
+        case NewDirectory():
+            return seen.kind is Kind.DIRECTORY
+        case NewSymlink(target, uid, gid):
+            return seen.kind is Kind.SYMLINK and (seen.target, seen.uid, seen.gid) == (target, uid, gid)
+        case NewHardlink():
+            return True  # its group was looked at as a whole
+
+
+def _has(seen: Observed, attributes: Attributes) -> bool:
+    same_xattrs = dict(seen.xattrs).get("security.capability") == dict(attributes.xattrs).get(
+        "security.capability"
+    )
+    return same_xattrs and (seen.mode, seen.uid, seen.gid) == (
+        attributes.mode,
+        attributes.uid,
+        attributes.gid,
+    )
+
+
+def _decide_arrival(situation: Situation, wanted: Wanted, decisions: Decisions, *, renew: bool) -> None:
+    location = wanted.location
+    seen = situation.observed.get(location)
+    if _is_taken(situation, wanted, decisions):
+        return
+    if seen is None:
+        _decide_absent(situation, wanted, decisions)
+    elif isinstance(wanted.new, NewDirectory) and seen.kind is Kind.DIRECTORY:
+        _decide_directory(situation, wanted.new, seen, location, decisions)
+    elif wanted.is_config and seen.kind is Kind.FILE:
+        _decide_config_file(situation, wanted, seen, decisions)
+    elif renew or not _stands(seen, wanted.new):
+        _decide_replacement(situation, wanted, seen, decisions)
+
+
+def _is_taken(situation: Situation, wanted: Wanted, decisions: Decisions) -> bool:
+    """Tell whether a package that stays owns the path and does not give it up."""
+    taken = False
+    for other in situation.staying.get(wanted.location, ()):
+        if other.kind is Kind.DIRECTORY and isinstance(wanted.new, NewDirectory):
+            continue
+        if situation.may_take_over(wanted.package, other.package):
+            decisions.taken_over.setdefault(other.package, []).append(wanted.location)
+            decisions.notes.append(f"/{wanted.location} moves from {other.package} to {wanted.package}")
+            continue
+        taken = True
+        decisions.problems.append(
+            f"/{wanted.location}: belongs to {other.package}; remove that package, or install a version of"
+            f" {wanted.package} that replaces it"
+        )
+    return taken
+
+
+def _owner_before(situation: Situation, wanted: Wanted) -> OwnedEntry | None:
+    """Return what a leaving package, or one that gives the path up, has recorded for the location."""
+    before = situation.leaving.get(wanted.location) or situation.staying.get(wanted.location)
+    return before[0] if before else None
+
+
+def _decide_absent(situation: Situation, wanted: Wanted, decisions: Decisions) -> None:
+    before = _owner_before(situation, wanted)
+    if wanted.is_config and before is not None and before.config:
+        decisions.notes.append(
+            f"/{wanted.location}: configuration file that was deleted here; it stays deleted"
+        )
+        return
+    decisions.changes.append(Change(wanted.location, wanted.new, None))
+
+
+def _decide_directory(
+    situation: Situation, new: NewDirectory, seen: Observed, location: RelPath, decisions: Decisions
+) -> None:
+    """A directory that stands keeps what an administrator gave it; otherwise it follows its package."""
+    before = situation.leaving.get(location, ())
+    if not before or situation.staying.get(location) or _has(seen, new.attributes):
+        return
+    if same_attributes(before[0], seen):
+        decisions.attributes.append(AttributeChange(location, new.attributes, seen))
+    elif (before[0].mode, before[0].uid, before[0].gid) != (
+        new.attributes.mode,
+        new.attributes.uid,
+        new.attributes.gid,
+    ):
+        decisions.notes.append(f"/{location}: mode or owner was changed here and is kept")
+
+
+def _decide_config_file(situation: Situation, wanted: Wanted, seen: Observed, decisions: Decisions) -> None:
+    new = wanted.new
+    if not isinstance(new, NewFile):
+        raise AssertionError(wanted)
+    before = _owner_before(situation, wanted)
+    original = before.digest if before is not None and before.kind is Kind.FILE else None
+    verdict = decide_config(original, seen.digest, new.digest)
+    if verdict is ConfigVerdict.PUT:
+        decisions.changes.append(Change(wanted.location, _with_local_attributes(before, seen, new), seen))
+    elif verdict is ConfigVerdict.KEEP_AND_LAY_BESIDE:
+        beside = RelPath(wanted.location + NEW_SUFFIX)
+        lying = situation.observed.get(beside)
+        decisions.changes.append(Change(beside, new, lying, keep=lying is not None))
+        decisions.notes.append(
+            f"/{wanted.location}: configuration file edited here; it is kept, the new version is /{beside}"
+        )
+
+
+def _with_local_attributes(before: OwnedEntry | None, seen: Observed, new: NewFile) -> NewFile:
+    """Keep a mode or owner that an administrator has set."""
+    if before is None or same_attributes(before, seen):
+        return new
+    attributes = replace(new.attributes, mode=seen.mode, uid=seen.uid, gid=seen.gid)
+    return replace(new, attributes=attributes)
+
+
+def _decide_replacement(situation: Situation, wanted: Wanted, seen: Observed, decisions: Decisions) -> None:
+    """Something else stands where the new object shall be."""
+    location = wanted.location
+    before = _owner_before(situation, wanted)
+    obstacle = _obstacle(situation, location, seen, owned=before is not None)
+    if obstacle is not None:
+        decisions.problems.append(f"/{location}: {obstacle}")
+        return
+    new = wanted.new
+    untouched = before is not None and is_as_installed(before, seen)
+    if isinstance(new, NewFile) and seen.kind is Kind.FILE:
+        if before is not None and not same_attributes(before, seen):
+            new = _with_local_attributes(before, seen, new)
+            decisions.notes.append(f"/{location}: mode or owner was changed here and is kept")
+            if _stands(seen, new):
+                return
+        if seen.digest == new.digest:
+            new = replace(new, content=LiveContent(location))
+    # An unowned object that already has the wanted content is nobody's work that could get lost.
+    same_content = isinstance(wanted.new, NewFile) and seen.digest == wanted.new.digest
+    keep = not untouched and not same_content and seen.kind is not Kind.DIRECTORY
+    if keep:
+        decisions.notes.append(
+            f"/{location}: changed here since it was installed; replaced, the changed one is kept"
+        )
+    decisions.changes.append(Change(location, new, seen, keep=keep))
+
+
+def _obstacle(situation: Situation, location: RelPath, seen: Observed, *, owned: bool) -> str | None:
+    """Say why the object at the location may not be replaced, if so."""
+    if location in situation.terrain.mount_points:
+        return "is a mount point, which cannot be replaced; unmount it first"
+    if seen.kind is Kind.OTHER:
+        return "a device, pipe or socket is in the way; move it away first"
+    if seen.kind is Kind.DIRECTORY:
+        return _directory_obstacle(situation, location)
+    if owned or situation.may_overwrite(location):
+        return None
+    for wanted in situation.wanted[location]:
+        if isinstance(wanted.new, NewFile) and wanted.new.digest == seen.digest:
+            return None
+        if isinstance(wanted.new, NewSymlink) and wanted.new.target == seen.target:
+            return None
+    return f"a {seen.kind.value} that no package owns is in the way; move it away, or allow --overwrite /{location}"
+
+
+def _directory_obstacle(situation: Situation, location: RelPath) -> str | None:
+    """Say what keeps a directory from being replaced by something else: anything in it that stays."""
+    pending = [location]
+    while pending:
+        directory = pending.pop()
+        if directory in situation.terrain.mount_points:
+            return f"is a directory with the mount point /{directory} in it; unmount it first"
+        for name in situation.terrain.listings.get(directory, ()):
+            path = directory / name
+            seen = situation.observed.get(path)
+            owners = situation.leaving.get(path, ())
+            if (
+                seen is None
+                or not owners
+                or path in situation.staying
+                or not is_as_installed(owners[0], seen)
+            ):
+                return f"is a directory, and /{path} in it is not part of the package; move it away first"
+            if seen.kind is Kind.DIRECTORY:
+                pending.append(path)
+    if location not in situation.leaving:
+        return "is a directory that no package owns; move it away first"
+    return None
+
+
+def _decide_departure(situation: Situation, location: RelPath, decisions: Decisions) -> None:
+    """A leaving package had the path, and no incoming one wants it."""
+    seen = situation.observed.get(location)
+    if seen is None or situation.staying.get(location):
+        return
+    owned = situation.leaving[location][0]
+    if owned.kind is Kind.DIRECTORY and seen.kind is Kind.SYMLINK:
+        return  # an administrator moved the directory elsewhere
+    if not is_as_installed(owned, seen):
+        what = "configuration file edited here" if owned.config else "changed here since it was installed"
+        decisions.notes.append(f"/{location}: {what}; it stays and belongs to no package now")
+        return
+    if location in situation.terrain.mount_points:
+        decisions.notes.append(f"/{location}: is a mount point; it stays")
+        return
+    decisions.changes.append(Change(location, None, seen))
+
+
+def _note_ownership(situation: Situation, decisions: Decisions) -> None:
+    files = {
+        location: one for location, (one, *_) in situation.wanted.items() if isinstance(one.new, NewFile)
+    }
+    for location in sorted(situation.wanted):
+        for wanted in situation.wanted[location]:
+            decisions.owned.setdefault(wanted.package, []).append(owned_entry(wanted, files))
+    for change in decisions.changes:
+        original = RelPath(change.location.removesuffix(NEW_SUFFIX))
+        if change.location not in situation.wanted and isinstance(change.new, NewFile):
+            wanted = situation.wanted[original][0]
+            beside = replace(wanted, location=change.location)
+            entry = replace(owned_entry(beside, {}), path=change.location, config=False)
+            decisions.owned[wanted.package].append(entry)

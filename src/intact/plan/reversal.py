@@ -1,0 +1,236 @@
+"""Pure. Which changes bring a root back to what it was before some transactions?
+
+Each transaction's steps say what stood at a path before and what they put there. Of several transactions the
+oldest knows what stood there first, the newest what should stand there now. Where something else stands now,
+somebody has edited it since, and that stays.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from intact.model.actions import Action, Create, Remove, RemoveDirectory, Replace, SetAttributes
+from intact.model.exhaustive import assert_never
+from intact.model.objects import (
+    Attributes,
+    Backup,
+    Kind,
+    NewDirectory,
+    NewFile,
+    NewHardlink,
+    NewObject,
+    NewSymlink,
+    Observed,
+)
+from intact.model.paths import RelPath
+from intact.plan.change import AttributeChange, Change
+from intact.plan.config import NEW_SUFFIX
+
+__all__ = ["Image", "Reversal", "images_of", "merge_images", "reverse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One path before and after.
+
+    Attributes:
+        before: what stood there; None for nothing.
+        backup: where it lies now, if it is a file or link that was moved away.
+        after: what was put there; None for nothing.
+        attributes: set if only a directory's attributes were changed, to these.
+    """
+
+    location: RelPath
+    before: Observed | None
+    backup: RelPath | None
+    after: NewObject | None
+    attributes: Attributes | None = None
+
+
+@dataclass(slots=True)
+class Reversal:
+    """What was decided; the fields are those of `plan.changes.Decisions`."""
+
+    changes: list[Change] = field(default_factory=list)
+    attributes: list[AttributeChange] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def images_of(action: Action, slot: RelPath) -> list[Image]:
+    """Say what an action did to each path; `slot` is where its old object lies."""
+    match action:
+        case Create(path, _, new, below):
+            return [Image(path, None, None, new), *(Image(node.path, None, None, node.new) for node in below)]
+        case Replace(path, _, new, old, below, was_below, _):
+            arrived = {node.path: node.new for node in below}
+            images = [Image(path, old, slot, new)]
+            images += [
+                Image(node.path, node.old, _inside(slot, path, node.path), arrived.pop(node.path, None))
+                for node in was_below
+            ]
+            return images + [Image(at, None, None, new) for at, new in arrived.items()]
+        case Remove(path, _, old, was_below):
+            inside = [Image(node.path, node.old, _inside(slot, path, node.path), None) for node in was_below]
+            return [Image(path, old, slot, None), *inside]
+        case RemoveDirectory(path, old):
+            return [Image(path, old, None, None)]
+        case SetAttributes(path, new, old):
+            return [Image(path, old, None, NewDirectory(new), new)]
+        case _:
+            assert_never(action)
+
+
+def _inside(slot: RelPath, top: RelPath, path: RelPath) -> RelPath:
+    return RelPath(slot + path[len(top) :])
+
+
+def merge_images(oldest_first: Iterable[Image]) -> dict[RelPath, Image]:
+    """Join the images of several transactions: before from the oldest, after from the newest."""
+    merged: dict[RelPath, Image] = {}
+    for image in oldest_first:
+        first = merged.get(image.location)
+        if first is None:
+            merged[image.location] = image
+        else:
+            only_attributes = first.attributes is not None and image.attributes is not None
+            merged[image.location] = replace(
+                first, after=image.after, attributes=image.attributes if only_attributes else None
+            )
+    return merged
+
+
+def reverse(
+    images: Mapping[RelPath, Image],
+    observed: Mapping[RelPath, Observed | None],
+    is_config: frozenset[RelPath],
+) -> Reversal:
+    """Decide what becomes of each path.
+
+    Args:
+        images: by location, merged.
+        observed: what stands there now, files with their digest.
+        is_config: locations of configuration files.
+    """
+    reversal = Reversal()
+    for location in sorted(images):
+        image, seen = images[location], observed.get(location)
+        untouched = _stands_after(image, seen, images)
+        if image.before is None:
+            _take_away(image, seen, reversal, untouched=untouched)
+        elif seen is not None and _is_before(image.before, seen):
+            _restore_attributes(image, image.before, seen, reversal)
+        elif untouched or (seen is None and location not in is_config):
+            change = Change(location, _restored(image), seen)
+            reversal.changes.append(change)
+        else:
+            _keep_edit(image, seen, reversal, beside=location in is_config, observed=observed)
+    _share_inodes(reversal, images)
+    return reversal
+
+
+def _stands_after(image: Image, seen: Observed | None, images: Mapping[RelPath, Image]) -> bool:
+    """Tell whether what stands there is what the newest transaction left."""
+    after = image.after
+    if isinstance(after, NewHardlink):
+        first = images.get(after.target)
+        after = first.after if first is not None else None
+        if after is None:
+            return seen is not None and seen.kind is Kind.FILE
+    match after:
+        case None:
+            return seen is None
+        case NewFile(_, _, digest, _):
+            return seen is not None and seen.kind is Kind.FILE and seen.digest == digest
+        case NewDirectory():
+            return seen is not None and seen.kind is Kind.DIRECTORY
+        case NewSymlink(target, _, _):
+            return seen is not None and seen.kind is Kind.SYMLINK and seen.target == target
+        case NewHardlink():
+            return False
+        case _:
+            assert_never(after)
+
+
+def _is_before(before: Observed, seen: Observed) -> bool:
+    """Tell whether the object that shall be restored already stands there."""
+    if before.kind is not seen.kind:
+        return False
+    if before.kind is Kind.FILE:
+        same = (before.mode, before.uid, before.gid) == (seen.mode, seen.uid, seen.gid)
+        return same and before.digest is not None and before.digest == seen.digest
+    return before.kind is not Kind.SYMLINK or before.target == seen.target
+
+
+def _take_away(image: Image, seen: Observed | None, reversal: Reversal, *, untouched: bool) -> None:
+    if seen is None:
+        return
+    if untouched:
+        reversal.changes.append(Change(image.location, None, seen))
+    else:
+        reversal.notes.append(f"/{image.location}: edited since; it stays and belongs to no package now")
+
+
+def _restore_attributes(image: Image, before: Observed, seen: Observed, reversal: Reversal) -> None:
+    """A directory that stays gets back the attributes that a transaction changed, if nobody else did since."""
+    changed = image.attributes
+    if changed is None or before.kind is not Kind.DIRECTORY:
+        return
+    if (seen.mode, seen.uid, seen.gid) == (changed.mode, changed.uid, changed.gid):
+        old = Attributes(before.mode, before.uid, before.gid, None, before.xattrs)
+        reversal.attributes.append(AttributeChange(image.location, old, seen))
+    else:
+        reversal.notes.append(f"/{image.location}: mode or owner was changed since and is kept")
+
+
+def _restored(image: Image) -> NewObject:
+    """Describe the old object as a new one."""
+    before = image.before
+    if before is None:
+        raise AssertionError(image)
+    attributes = Attributes(before.mode, before.uid, before.gid, before.mtime_ns, before.xattrs)
+    match before.kind:
+        case Kind.FILE:
+            if image.backup is None or before.digest is None:
+                raise AssertionError(image)
+            return NewFile(attributes, before.size, before.digest, Backup(image.backup))
+        case Kind.DIRECTORY:
+            return NewDirectory(replace(attributes, mtime_ns=None))
+        case Kind.SYMLINK:
+            return NewSymlink(before.target, before.uid, before.gid)
+        case Kind.OTHER:
+            raise AssertionError(image)
+        case _:
+            assert_never(before.kind)
+
+
+def _keep_edit(
+    image: Image,
+    seen: Observed | None,
+    reversal: Reversal,
+    *,
+    beside: bool,
+    observed: Mapping[RelPath, Observed | None],
+) -> None:
+    """Somebody changed the path since: that stays; a configuration file's old version is laid beside it."""
+    if seen is None:
+        reversal.notes.append(f"/{image.location}: deleted since; it stays deleted")
+        return
+    note = f"/{image.location}: edited since; it is kept"
+    if beside and image.before is not None and image.before.kind is Kind.FILE:
+        place = RelPath(image.location + NEW_SUFFIX)
+        lying = observed.get(place)
+        reversal.changes.append(Change(place, _restored(image), lying, keep=lying is not None))
+        note += f", the version from before is /{place}"
+    reversal.notes.append(note)
+
+
+def _share_inodes(reversal: Reversal, images: Mapping[RelPath, Image]) -> None:
+    """Names that were one file before shall be one file again."""
+    first_of: dict[int, RelPath] = {}
+    for number, change in enumerate(reversal.changes):
+        image = images.get(change.location)
+        before = image.before if image is not None else None
+        if before is None or before.links < 2 or not isinstance(change.new, NewFile):
+            continue
+        first = first_of.setdefault(before.inode, change.location)
+        if first != change.location:
+            reversal.changes[number] = replace(change, new=NewHardlink(first))

@@ -1,0 +1,55 @@
+"""Acts. How is the parent of a path reached without following a link?
+
+Every directory is opened relative to the descriptor of the one above it, with O_NOFOLLOW, starting from
+the root's own descriptor. Descriptors are kept, so that a directory is walked once. Whatever moves a
+directory says so (`forget`), because its descriptor moves with it.
+"""
+
+import os
+
+from intact.model.paths import ROOT, RelPath
+
+__all__ = ["DirectoryDescriptors"]
+
+_WALK_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_OPEN = 256
+
+
+class DirectoryDescriptors:
+    """Open directories below one root, by path.
+
+    When a directory is in here, all directories above it are too: the whole set is dropped when it is full.
+    """
+
+    def __init__(self, root_fd: int) -> None:
+        self._open: dict[RelPath, int] = {ROOT: root_fd}
+
+    def descriptor(self, directory: RelPath) -> int:
+        """Return an O_PATH descriptor of the directory; it stays ours.
+
+        Raises:
+            OSError: a component is missing, no directory, or a symbolic link (ENOTDIR or ELOOP).
+        """
+        found = self._open.get(directory)
+        if found is not None:
+            return found
+        if len(self._open) >= _MOST_OPEN:
+            self.drop_all()
+        above = self.descriptor(directory.parent)
+        opened = os.open(directory.name, _WALK_FLAGS, dir_fd=above)
+        self._open[directory] = opened
+        return opened
+
+    def forget(self, moved: RelPath) -> None:
+        """Drop the directory at `moved` and all below it, if they are open."""
+        if moved not in self._open:
+            return
+        for path in [path for path in self._open if path == moved or path.is_below(moved)]:
+            os.close(self._open.pop(path))
+
+    def drop_all(self) -> None:
+        """Close everything but the root."""
+        root_fd = self._open.pop(ROOT)
+        for fd in self._open.values():
+            os.close(fd)
+        self._open = {ROOT: root_fd}

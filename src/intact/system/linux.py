@@ -1,0 +1,428 @@
+"""Acts. The port to the disk, on Linux.
+
+Keeps the promises of `port.Disk`. Each verb is one system call or a fixed sequence of them whose
+interruption leaves at most an unfinished *new* object behind.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import update_wrapper
+from pathlib import Path
+from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
+
+from intact.model.entries import Digest, Xattrs
+from intact.model.errors import RootUnusable, machine_error
+from intact.model.objects import Attributes, Kind, Observed
+from intact.model.paths import ROOT, RelPath
+from intact.system.directories import DirectoryDescriptors
+from intact.system.locking import hold_lock
+from intact.system.port import Space
+from intact.system.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, renameat2, statfs_magic, syncfs
+
+__all__ = ["LinuxDisk", "LinuxFileWriter"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK = 1 << 20
+_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK}
+_NO_XATTRS = {errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES}
+
+
+def _verb(
+    call: Callable[Concatenate["LinuxDisk", RelPath, _P], _R],
+) -> Callable[Concatenate["LinuxDisk", RelPath, _P], _R]:
+    """Turn the OSError of a verb into the error that people are told, with the verb's first path."""
+
+    def told(self: "LinuxDisk", path: RelPath, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return call(self, path, *args, **kwargs)
+        except OSError as error:
+            raise machine_error(call.__name__, error, f"/{path}") from error
+
+    update_wrapper(told, call)
+    return told
+
+
+def _observed(status: os.stat_result, target: str = "", xattrs: Xattrs = ()) -> Observed:
+    return Observed(
+        kind=_KINDS.get(stat.S_IFMT(status.st_mode), Kind.OTHER),
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        inode=status.st_ino,
+        links=status.st_nlink,
+        target=target,
+        xattrs=xattrs,
+    )
+
+
+def _apply_attributes(fd: int, attributes: Attributes) -> None:
+    """Owner first, because chown clears set-id bits and capabilities; times last."""
+    status = os.fstat(fd)
+    if (status.st_uid, status.st_gid) != (attributes.uid, attributes.gid):
+        os.fchown(fd, attributes.uid, attributes.gid)
+    os.fchmod(fd, attributes.mode)
+    for name, value in attributes.xattrs:
+        os.setxattr(fd, name, value)
+    if attributes.mtime_ns is not None:
+        os.utime(fd, ns=(attributes.mtime_ns, attributes.mtime_ns))
+
+
+def _read_xattrs(fd: int) -> Xattrs:
+    try:
+        return tuple((name, os.getxattr(fd, name)) for name in sorted(os.listxattr(fd)))
+    except OSError as error:
+        if error.errno in _NO_XATTRS:
+            return ()
+        raise
+
+
+class LinuxFileWriter:
+    """A new file, written through its only descriptor."""
+
+    def __init__(self, fd: int, path: RelPath) -> None:
+        self._fd = fd
+        self._path = path
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append all of `data`."""
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            raise machine_error("write", error, f"/{self._path}") from error
+
+    def finish(self, attributes: Attributes) -> Observed:
+        """Set the attributes and tell what the file has become."""
+        try:
+            _apply_attributes(self._fd, attributes)
+            return _observed(os.fstat(self._fd))
+        except OSError as error:
+            raise machine_error("set_attributes", error, f"/{self._path}") from error
+
+
+class LinuxDisk:
+    """The door to the tree below the directory `root`."""
+
+    def __init__(self, root: str) -> None:
+        """Open the root.
+
+        Raises:
+            RootUnusable: it does not exist or is not a directory.
+        """
+        try:
+            self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise RootUnusable(
+                f"the root cannot be opened ({errno.errorcode.get(error.errno or 0)}: {error.strerror})",
+                path=root,
+                remedy=f"create it first (mkdir -p {root}), or name another one with --root",
+            ) from error
+        self.root = root
+        self._directories = DirectoryDescriptors(self._root_fd)
+        self._watched: dict[int, int] = {}
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        self._directories.drop_all()
+        for fd in self._watched.values():
+            os.close(fd)
+        self._watched.clear()
+        os.close(self._root_fd)
+
+    def _at(self, path: RelPath) -> tuple[int, str]:
+        return self._directories.descriptor(path.parent), path.name or "."
+
+    def _open(self, path: RelPath, flags: int, mode: int = 0o600) -> int:
+        parent, name = self._at(path)
+        return os.open(name, flags, mode, dir_fd=parent)
+
+    @contextmanager
+    def _opened(self, path: RelPath, flags: int) -> Iterator[int]:
+        fd = self._open(path, flags)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    # --- looking -------------------------------------------------------------------------------------
+    @_verb
+    def observe(self, path: RelPath, *, xattrs: bool = False) -> Observed | None:
+        """Describe the object at `path`; None if there is none."""
+        try:
+            parent, name = self._at(path)
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            target = os.readlink(name, dir_fd=parent) if stat.S_ISLNK(status.st_mode) else ""
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        attributes: Xattrs = ()
+        if xattrs and (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            attributes = self._xattrs(path)
+        return _observed(status, target, attributes)
+
+    def _xattrs(self, path: RelPath) -> Xattrs:
+        try:
+            with self._opened(path, _READ) as fd:
+                return _read_xattrs(fd)
+        except PermissionError:
+            return ()
+
+    @_verb
+    def digest(self, path: RelPath) -> Digest:
+        """Hash the regular file at `path`."""
+        state = hashlib.sha256()
+        buffer = bytearray(_CHUNK)
+        view = memoryview(buffer)
+        with self.open_read(path) as source:
+            while count := source.readinto(buffer):  # type: ignore[attr-defined]  # FileIO has it
+                state.update(view[:count])
+        return Digest(state.hexdigest())
+
+    @_verb
+    def list_directory(self, path: RelPath) -> list[str]:
+        """Name what is in the directory at `path`, sorted."""
+        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+            return sorted(os.listdir(fd))
+
+    def tree(self, path: RelPath) -> Iterator[RelPath]:
+        """Walk everything below the directory at `path`, parents first, within its filesystem."""
+        start = self.observe(path)
+        if start is None or start.kind is not Kind.DIRECTORY:
+            return
+        device = self._device(path)
+        pending = [path]
+        while pending:
+            directory = pending.pop()
+            for name in self.list_directory(directory):
+                child = directory / name
+                yield child
+                seen = self.observe(child)
+                if seen is not None and seen.kind is Kind.DIRECTORY and self._device(child) == device:
+                    pending.append(child)
+
+    @_verb
+    def _device(self, path: RelPath) -> int:
+        parent, name = self._at(path)
+        return os.stat(name, dir_fd=parent, follow_symlinks=False).st_dev
+
+    @_verb
+    def open_read(self, path: RelPath) -> BinaryIO:
+        """Open the regular file at `path` for reading."""
+        fd = self._open(path, _READ)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
+            return os.fdopen(fd, "rb", buffering=0)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @_verb
+    def read_file(self, path: RelPath) -> bytes:
+        """Return the content of the regular file at `path`."""
+        with self.open_read(path) as source:
+            return source.read()
+
+    @_verb
+    def space(self, path: RelPath) -> Space:
+        """Describe the filesystem that holds the directory at `path`."""
+        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+            status = os.fstatvfs(fd)
+            return Space(
+                total_bytes=status.f_blocks * status.f_frsize,
+                free_bytes=status.f_bavail * status.f_frsize,
+                free_inodes=status.f_favail if status.f_files else None,
+                read_only=bool(status.f_flag & os.ST_RDONLY),
+                filesystem=statfs_magic(fd),
+                device=os.fstat(fd).st_dev,
+            )
+
+    def mount_points(self) -> frozenset[RelPath]:
+        """Name the mount points below the root, the root included (from /proc/self/mountinfo)."""
+        try:
+            # The kernel's own name of the opened root: no walking of our own, so no race.
+            top = os.fsencode(os.readlink(f"/proc/self/fd/{self._root_fd}")).rstrip(b"/")
+            with open("/proc/self/mountinfo", "rb") as table:
+                lines = table.read().splitlines()
+        except OSError as error:
+            raise machine_error("mount_points", error, "/proc/self/mountinfo") from error
+        found = {ROOT}
+        for line in lines:
+            place = line.split(b" ")[4]
+            for escaped, plain in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
+                place = place.replace(escaped, plain)
+            if place.startswith(top + b"/"):
+                found.add(RelPath(os.fsdecode(place[len(top) + 1 :])))
+        return frozenset(found)
+
+    def host_path(self, path: RelPath) -> Path:
+        """Return the host's name of a file of our own private state."""
+        return Path(self.root, path)
+
+    # --- changing ------------------------------------------------------------------------------------
+    @_verb
+    def make_directory(self, path: RelPath, mode: int = 0o700) -> None:
+        """Create a directory."""
+        parent, name = self._at(path)
+        os.mkdir(name, mode, dir_fd=parent)
+        os.chmod(name, mode, dir_fd=parent)  # the umask may have taken bits away
+
+    @contextmanager
+    def create_file(self, path: RelPath) -> Iterator[LinuxFileWriter]:
+        """Create a file exclusively, mode 0600."""
+        try:
+            fd = self._open(path, _CREATE)
+        except OSError as error:
+            raise machine_error("create_file", error, f"/{path}") from error
+        try:
+            yield LinuxFileWriter(fd, path)
+        except BaseException:
+            with suppress(OSError):  # the first error is the one to tell
+                os.close(fd)
+            raise
+        try:
+            os.close(fd)  # may report ENOSPC or EIO (NFS, quotas)
+        except OSError as error:
+            raise machine_error("close", error, f"/{path}") from error
+
+    @_verb
+    def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:
+        """Create a symbolic link and give it its owner."""
+        parent, name = self._at(path)
+        os.symlink(target, name, dir_fd=parent)
+        if (uid, gid) != (os.geteuid(), os.getegid()):
+            os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
+
+    @_verb
+    def link(self, existing: RelPath, path: RelPath) -> None:
+        """Give the object at `existing` a second name."""
+        source_fd, source = self._at(existing)
+        parent, name = self._at(path)
+        os.link(source, name, src_dir_fd=source_fd, dst_dir_fd=parent, follow_symlinks=False)
+
+    @_verb
+    def copy_file(self, existing: RelPath, path: RelPath, attributes: Attributes) -> None:
+        """Copy a regular file's content into a new file; shares extents where the filesystem can."""
+        with self.open_read(existing) as source, self.create_file(path) as writer:
+            try:
+                while os.copy_file_range(source.fileno(), writer._fd, 1 << 30):  # noqa: SLF001  same module
+                    pass
+            except OSError as error:
+                if error.errno not in {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
+                    raise
+                while chunk := source.read(_CHUNK):
+                    writer.write(chunk)
+            writer.finish(attributes)
+
+    @_verb
+    def set_attributes(self, path: RelPath, attributes: Attributes) -> None:
+        """Set owner, mode, extended attributes and times, through a descriptor."""
+        with self._opened(path, _READ) as fd:
+            for name, _ in _read_xattrs(fd):
+                if name not in dict(attributes.xattrs) and not name.startswith("system."):
+                    with suppress(OSError):  # security modules guard some of theirs
+                        os.removexattr(fd, name)
+            _apply_attributes(fd, attributes)
+
+    def _rename(self, source: RelPath, destination: RelPath, flags: int) -> None:
+        source_fd, source_name = self._at(source)
+        target_fd, target_name = self._at(destination)
+        renameat2(source_fd, source_name, target_fd, target_name, flags)
+        self._directories.forget(source)
+        self._directories.forget(destination)
+
+    @_verb
+    def exchange(self, one: RelPath, other: RelPath) -> None:
+        """Swap two objects in one step."""
+        self._rename(one, other, RENAME_EXCHANGE)
+
+    @_verb
+    def move_new(self, source: RelPath, destination: RelPath) -> None:
+        """Rename to a name that must not exist."""
+        self._rename(source, destination, RENAME_NOREPLACE)
+
+    @_verb
+    def move_over(self, source: RelPath, destination: RelPath) -> None:
+        """Rename over whatever has the name."""
+        self._rename(source, destination, 0)
+
+    @_verb
+    def remove_file(self, path: RelPath) -> None:
+        """Unlink a file or symbolic link."""
+        parent, name = self._at(path)
+        os.unlink(name, dir_fd=parent)
+
+    @_verb
+    def remove_directory(self, path: RelPath) -> None:
+        """Remove an empty directory."""
+        parent, name = self._at(path)
+        os.rmdir(name, dir_fd=parent)
+        self._directories.forget(path)
+
+    @_verb
+    def write_durably(self, path: RelPath, data: bytes, mode: int = 0o600) -> None:
+        """Create a file with this content, and sync the file and its directory."""
+        fd = self._open(path, _CREATE)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        self.sync_directory(path.parent)
+
+    @_verb
+    def overwrite_block(self, path: RelPath, offset: int, data: bytes) -> None:
+        """Write into a file of our own state and sync it."""
+        with self._opened(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) as fd:
+            if os.pwrite(fd, data, offset) != len(data):
+                raise OSError(errno.EIO, "short write")
+            os.fsync(fd)
+
+    @_verb
+    def sync_directory(self, path: RelPath) -> None:
+        """Make the names in the directory at `path` durable."""
+        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+            os.fsync(fd)
+
+    @_verb
+    def watch_filesystem(self, path: RelPath) -> None:
+        """Note the write errors seen so far."""
+        fd = self._open(path, _READ | os.O_DIRECTORY)
+        device = os.fstat(fd).st_dev
+        if device in self._watched:
+            os.close(fd)
+        else:
+            self._watched[device] = fd
+
+    @_verb
+    def sync_filesystem(self, path: RelPath) -> None:
+        """Make everything on the filesystem of the directory at `path` durable."""
+        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+            syncfs(self._watched.get(os.fstat(fd).st_dev, fd))
+
+    # --- locking -------------------------------------------------------------------------------------
+    @contextmanager
+    def locked(self, path: RelPath, *, timeout: float, holder: str) -> Iterator[None]:
+        """Hold the exclusive lock on a lock file, creating it."""
+        try:
+            fd = self._open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise machine_error("lock", error, f"/{path}") from error
+        try:
+            hold_lock(fd, f"/{path}", timeout=timeout, holder=holder)
+            yield
+        finally:
+            os.close(fd)

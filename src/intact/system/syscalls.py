@@ -1,0 +1,63 @@
+"""Acts. Which system calls does Python's `os` module not have?"""
+
+import ctypes
+import os
+
+__all__ = ["RENAME_EXCHANGE", "RENAME_NOREPLACE", "renameat2", "statfs_magic", "syncfs"]
+
+RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_RENAMEAT2_NUMBER = {
+    "x86_64": 316,
+    "aarch64": 276,
+    "riscv64": 276,
+    "armv7l": 382,
+    "i686": 353,
+    "ppc64le": 357,
+    "s390x": 347,
+}
+
+
+def _raise_errno(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def renameat2(source_fd: int, source: str, target_fd: int, target: str, flags: int) -> None:
+    """Rename with flags (Linux 3.15); raises OSError, EINVAL where the filesystem lacks the flag."""
+    arguments = (
+        ctypes.c_int(source_fd),
+        ctypes.c_char_p(os.fsencode(source)),
+        ctypes.c_int(target_fd),
+        ctypes.c_char_p(os.fsencode(target)),
+        ctypes.c_uint(flags),
+    )
+    wrapper = getattr(_libc, "renameat2", None)  # glibc 2.28, musl 1.2.6
+    if wrapper is not None:
+        _raise_errno(wrapper(*arguments))
+        return
+    number = _RENAMEAT2_NUMBER[os.uname().machine]
+    _raise_errno(_libc.syscall(ctypes.c_long(number), *arguments))
+
+
+def syncfs(fd: int) -> None:
+    """Write back the filesystem of `fd`; raises OSError for each write-back error since `fd` was opened.
+
+    Errors are reported since Linux 5.8 (commit 735e4ae5); before, an EIO could pass unseen.
+    """
+    _raise_errno(_libc.syncfs(ctypes.c_int(fd)))
+
+
+class _Statfs(ctypes.Structure):
+    # Only the first field is read; the rest is room for every architecture's struct statfs.
+    _fields_ = (("f_type", ctypes.c_long), ("rest", ctypes.c_byte * 512))
+
+
+def statfs_magic(fd: int) -> int:
+    """Return the magic number of the filesystem of `fd` (statfs(2)), which os.statvfs leaves out."""
+    result = _Statfs()
+    _raise_errno(_libc.fstatfs(ctypes.c_int(fd), ctypes.byref(result)))
+    return int(result.f_type) & 0xFFFFFFFF

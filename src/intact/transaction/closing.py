@@ -1,0 +1,146 @@
+"""Acts. What is left to do after a transaction has happened, or has been undone?
+
+After the commit point: the database is published by one rename (RECORDED), rights are taken from the backups,
+old history goes, and CLOSED is written. After a rollback or a discard: people's files are kept, the rest is
+deleted. Every part can be done again after a crash.
+"""
+
+from dataclasses import replace
+
+from intact.model.actions import Remove, Replace
+from intact.model.errors import NoSpace
+from intact.model.installed import TransactionRecord
+from intact.model.objects import CAPABILITY, SET_ID_BITS, Attributes, Observed
+from intact.model.paths import RelPath
+from intact.state.database import Database
+from intact.state.layout import MANIFEST_PREFIX, StateLayout
+from intact.state.next_generation import DatabaseChanges
+from intact.state.publishing import stage_database
+from intact.system.port import Disk
+from intact.transaction.commit import CommittedTransaction
+from intact.transaction.journal import Journal, Record
+from intact.transaction.leftovers import drop_transaction, drop_tree, keep_after_rollback, keep_from_history
+from intact.transaction.phases import Phase
+from intact.transaction.plan_text import TransactionPlan, parse_plan
+from intact.transaction.steps import old_attributes
+
+__all__ = ["close_committed", "close_undone", "mounts_with", "record"]
+
+
+def record(disk: Disk, layout: StateLayout, committed: CommittedTransaction, *, now: int) -> None:
+    """Publish the database that was staged with the transaction."""
+    journal, places = committed.open.journal, committed.open.places
+    if journal.phase is Phase.COMMITTED:
+        _retain_manifests(disk, layout, committed)
+        if disk.observe(places.next_database) is not None:  # else a crash came after the rename
+            disk.move_over(places.next_database, layout.database)
+        disk.sync_directory(layout.base)
+        journal.append(Record(Phase.RECORDED, now))
+
+
+def _retain_manifests(disk: Disk, layout: StateLayout, committed: CommittedTransaction) -> None:
+    home = committed.open.places.home
+    for name in disk.list_directory(home):
+        if name.startswith(MANIFEST_PREFIX):
+            disk.move_over(home / name, layout.manifests / name.removeprefix(MANIFEST_PREFIX))
+    disk.sync_directory(layout.manifests)
+
+
+def _drop_manifests(disk: Disk, layout: StateLayout) -> None:
+    """Delete the manifests of packages that are no longer installed."""
+    with Database.open(disk.host_path(layout.database)) as database:
+        needed = {f"{package.manifest_digest}.toml" for package in database.packages()}
+    for name in disk.list_directory(layout.manifests):
+        if name not in needed:
+            disk.remove_file(layout.manifests / name)
+
+
+def close_committed(
+    disk: Disk, layout: StateLayout, committed: CommittedTransaction, *, now: int
+) -> tuple[str, ...]:
+    """Record the transaction, defuse its backups, let old history go; return what was kept for people."""
+    record(disk, layout, committed, now=now)
+    if _defuse_backups(disk, committed.plan):
+        for mount in committed.plan.mounts:
+            disk.sync_filesystem(mount)
+    told: list[str] = []
+    for number in committed.plan.drops:
+        told += _drop_history(disk, layout, number)
+    _drop_manifests(disk, layout)
+    committed.open.journal.append(Record(Phase.CLOSED, now))
+    return tuple(told)
+
+
+def _defuse_backups(disk: Disk, plan: TransactionPlan) -> bool:
+    """Take set-id bits and capabilities from the backups; the plan keeps them for the way back."""
+    found = False
+    for step in plan.steps:
+        action = step.action
+        if not isinstance(action, Replace | Remove):
+            continue
+        inside = [(RelPath(step.slot + node.path[len(action.path) :]), node.old) for node in action.was_below]
+        for place, old in [(step.slot, action.old), *inside]:
+            if old.is_privileged and disk.observe(place) is not None:
+                disk.set_attributes(place, _defused(old))
+                found = True
+    return found
+
+
+def _defused(old: Observed) -> Attributes:
+    harmless = tuple(one for one in old.xattrs if one[0] != CAPABILITY)
+    return replace(old_attributes(old), mode=old.mode & ~SET_ID_BITS, xattrs=harmless)
+
+
+def mounts_with(disk: Disk, plan_mounts: tuple[RelPath, ...]) -> frozenset[RelPath]:
+    """Return the mount points of now together with those that a plan has named."""
+    return disk.mount_points() | frozenset(plan_mounts)
+
+
+def _drop_history(disk: Disk, layout: StateLayout, number: int) -> list[str]:
+    places = layout.transaction(number)
+    told: list[str] = []
+    mounts: tuple[RelPath, ...] = ()
+    if disk.observe(places.plan) is not None:
+        plan = parse_plan(disk.read_file(places.plan), f"/{places.plan}")
+        mounts = plan.mounts
+        told = keep_from_history(disk, layout, plan)
+    drop_transaction(disk, layout, number, mounts_with(disk, mounts))
+    return told
+
+
+def close_undone(
+    disk: Disk,
+    layout: StateLayout,
+    journal: Journal,
+    entry: TransactionRecord,
+    plan: TransactionPlan | None,
+) -> tuple[str, ...]:
+    """Clean up after a transaction that was rolled back or discarded, and note it in the history.
+
+    Args:
+        entry: the line of the history.
+        plan: None if it never was staged.
+
+    Returns:
+        What was kept for people, a line each.
+    """
+    told = keep_after_rollback(disk, layout, plan) if plan is not None else []
+    _note_outcome(disk, layout, entry)
+    if journal.phase is Phase.OPEN:
+        journal.append(Record(Phase.DISCARDED, entry.finished, reason=entry.reason))
+    drop_transaction(disk, layout, entry.id, mounts_with(disk, plan.mounts if plan else ()))
+    return tuple(told)
+
+
+def _note_outcome(disk: Disk, layout: StateLayout, entry: TransactionRecord) -> None:
+    """Add a line to the history. A full disk must not keep anybody from rolling back, so then it is left out."""
+    scratch = layout.transaction(entry.id).home / "outcome.db"
+    drop_tree(disk, scratch)
+    try:
+        stage_database(disk, layout.database, scratch, DatabaseChanges(entry))
+        disk.sync_filesystem(scratch.parent)
+    except NoSpace:
+        drop_tree(disk, scratch)
+        return
+    disk.move_over(scratch, layout.database)
+    disk.sync_directory(layout.base)

@@ -1,0 +1,99 @@
+"""Acts. How does a staged transaction change the root, or give up and leave no trace?
+
+`commit` carries out the steps in their order, makes every touched filesystem durable, and writes COMMITTED. A crash
+before that record is rolled forward or back by the next command; after it the transaction has happened.
+
+`roll_back` undoes the steps in the opposite order, makes that durable, and only then says ROLLED_BACK. Nothing is
+deleted before.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from intact.model.errors import MachineError, RecoveryFailed
+from intact.system.port import Disk
+from intact.transaction.journal import Record
+from intact.transaction.opening import OpenTransaction
+from intact.transaction.phases import Phase
+from intact.transaction.plan_text import TransactionPlan
+from intact.transaction.staging import StagedTransaction
+from intact.transaction.steps import carry_out, is_done, undo
+
+__all__ = ["CommittedTransaction", "commit", "roll_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedTransaction:
+    """A transaction that has happened; made by `commit` and by recovery.
+
+    Attributes:
+        remarks: what turned out otherwise than planned, without harm (a directory that stays).
+    """
+
+    open: OpenTransaction
+    plan: TransactionPlan
+    remarks: tuple[str, ...] = ()
+
+
+def commit(
+    disk: Disk,
+    staged: StagedTransaction,
+    *,
+    now: int,
+    recovering: bool = False,
+    progress: Callable[[int], None] = lambda _count: None,
+) -> CommittedTransaction:
+    """Carry out every step; on return the transaction has happened, durably.
+
+    Args:
+        now: seconds since 1970.
+        recovering: some steps may have been carried out before a crash.
+        progress: called with the number of steps done since its last call.
+
+    Raises:
+        Conflict: somebody changed a path meanwhile. The caller rolls back.
+        MachineError: the system refused. The caller rolls back.
+    """
+    remarks = []
+    for step in staged.plan.steps:
+        if not (recovering and is_done(disk, step)):
+            remark = carry_out(disk, step)
+            if remark is not None:
+                remarks.append(remark)
+        progress(1)
+    _make_durable(disk, staged)
+    staged.open.journal.append(Record(Phase.COMMITTED, now))  # <== THE COMMIT POINT
+    return CommittedTransaction(staged.open, staged.plan, tuple(remarks))
+
+
+def roll_back(disk: Disk, staged: StagedTransaction, *, now: int, reason: str) -> tuple[str, ...]:
+    """Undo whatever was carried out; return remarks about what could not be as before.
+
+    Raises:
+        RecoveryFailed: a step could not be undone; everything that is needed to try again is kept.
+    """
+    journal = staged.open.journal
+    if journal.phase is Phase.STAGED:
+        journal.append(Record(Phase.ROLLING_BACK, now, reason=reason))
+    remarks = []
+    for step in reversed(staged.plan.steps):
+        try:
+            remark = undo(disk, step)
+        except MachineError as error:
+            raise RecoveryFailed(
+                f"could not be put back: {error.message}",
+                path=error.path,
+                details=(f"transaction {staged.plan.transaction} was being rolled back because: {reason}",),
+                remedy=f"{error.remedy or 'mend the cause'}, then run `pkg recover`",
+                root_state="some changes of the transaction are still in place; its backups are safe",
+            ) from error
+        if remark is not None:
+            remarks.append(remark)
+    _make_durable(disk, staged)
+    journal.append(Record(Phase.ROLLED_BACK, now, reason=reason))
+    return tuple(remarks)
+
+
+def _make_durable(disk: Disk, staged: StagedTransaction) -> None:
+    for mount in staged.plan.mounts:
+        disk.sync_filesystem(mount)

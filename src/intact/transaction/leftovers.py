@@ -1,0 +1,121 @@
+"""Acts. How is what a transaction no longer needs removed, without ever removing a person's work?
+
+A tree that goes is first renamed to `….trash`, so that a crash in the middle of deleting leaves something that
+everybody can tell from a transaction. People's files are moved to `kept/` before.
+"""
+
+from intact.model.actions import Create, Remove, Replace
+from intact.model.objects import Kind
+from intact.model.paths import RelPath
+from intact.state.layout import MOUNT_DIRECTORY, TRASH_SUFFIX, StateLayout, TransactionPlaces
+from intact.system.port import Disk
+from intact.transaction.plan_text import TransactionPlan
+from intact.transaction.sameness import is_new_object, strangers_below
+
+__all__ = ["drop_transaction", "drop_tree", "keep_after_rollback", "keep_from_history", "sweep"]
+
+
+def drop_tree(disk: Disk, path: RelPath) -> None:
+    """Delete everything at `path`, which only we can write to; does nothing if it is gone."""
+    seen = disk.observe(path)
+    if seen is None:
+        return
+    if seen.kind is not Kind.DIRECTORY:
+        disk.remove_file(path)
+        return
+    for inner in reversed(list(disk.tree(path))):
+        inside = disk.observe(inner)
+        if inside is not None and inside.kind is Kind.DIRECTORY:
+            disk.remove_directory(inner)
+        else:
+            disk.remove_file(inner)
+    disk.remove_directory(path)
+
+
+def drop_transaction(disk: Disk, layout: StateLayout, number: int, mounts: frozenset[RelPath]) -> None:
+    """Delete a transaction's directory and its slots on every mount."""
+    places = layout.transaction(number)
+    for path in _slot_directories(places, mounts):
+        _to_trash(disk, path)
+    _to_trash(disk, places.home)
+    sweep(disk, layout, mounts)
+
+
+def _slot_directories(places: TransactionPlaces, mounts: frozenset[RelPath]) -> list[RelPath]:
+    """Name the slot directories that do not lie in the transaction's own directory."""
+    directories = {places.slot_directory(mount) for mount in mounts}
+    return sorted(directories - {places.slots})
+
+
+def _to_trash(disk: Disk, path: RelPath) -> None:
+    if disk.observe(path) is not None:
+        trash = RelPath(path + TRASH_SUFFIX)
+        drop_tree(disk, trash)
+        disk.move_over(path, trash)
+
+
+def sweep(disk: Disk, layout: StateLayout, mounts: frozenset[RelPath]) -> None:
+    """Delete trash, and slots whose transaction is gone."""
+    known = disk.list_directory(layout.transactions)
+    for name in known:
+        if name.endswith(TRASH_SUFFIX):
+            drop_tree(disk, layout.transactions / name)
+    for mount in sorted(mounts):
+        top = mount / MOUNT_DIRECTORY
+        seen = disk.observe(top)
+        if seen is None or seen.kind is not Kind.DIRECTORY:
+            continue
+        for name in disk.list_directory(top):
+            if name.removesuffix(TRASH_SUFFIX).isdigit() and name not in known:
+                drop_tree(disk, top / name)
+        if not disk.list_directory(top):
+            disk.remove_directory(top)
+
+
+def keep_after_rollback(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> list[str]:
+    """Move what is a person's work out of the slots of a rolled-back transaction; tell where it is.
+
+    That is: an old object whose place was taken meanwhile, a new one that was edited, and files that were
+    created in a directory which has gone again.
+    """
+    told = []
+    for step in plan.steps:
+        action, slot = step.action, step.slot
+        if not isinstance(action, Create | Replace | Remove) or disk.observe(slot) is None:
+            continue
+        if isinstance(action, Remove) or not is_new_object(disk, slot, action.new, step.inode):
+            told.append(_keep(disk, layout, plan.transaction, slot, action.path))
+            continue
+        for stranger in strangers_below(disk, slot, action.below, action.path):
+            if disk.observe(stranger) is not None:
+                location = RelPath(action.path + stranger[len(slot) :])
+                told.append(_keep(disk, layout, plan.transaction, stranger, location))
+    return told
+
+
+def keep_from_history(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> list[str]:
+    """Move people's files out of backups that are about to be deleted; tell where they are."""
+    return [
+        _keep(disk, layout, plan.transaction, step.slot, step.action.path)
+        for step in plan.steps
+        if isinstance(step.action, Replace) and step.action.keep and disk.observe(step.slot) is not None
+    ]
+
+
+def _keep(disk: Disk, layout: StateLayout, number: int, place: RelPath, location: RelPath) -> str:
+    """Move one object to `kept/NUMBER/LOCATION`, on the mount that it is on."""
+    inside = place.is_below(layout.private)
+    top = (
+        layout.kept
+        if inside
+        else RelPath(place.partition(f"{MOUNT_DIRECTORY}/")[0] + f"{MOUNT_DIRECTORY}/kept")
+    )
+    destination = RelPath(f"{top}/{number}/{location}")
+    for directory in destination.ancestors:
+        if disk.observe(directory) is None:
+            disk.make_directory(directory)
+    while disk.observe(destination) is not None:
+        destination = RelPath(destination + "~")
+    disk.move_over(place, destination)
+    disk.sync_directory(destination.parent)
+    return f"/{location}: your version is kept in /{destination}"

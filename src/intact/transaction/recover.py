@@ -1,0 +1,261 @@
+"""Acts. An earlier run was interrupted: finish it or undo it, as the phase table says.
+
+Recovery reads the journal, looks its phase up in `AFTER_CRASH`, and takes the same steps that the interrupted
+run would have taken. Each of them may be interrupted again, and again the next run goes on.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import Enum
+
+from intact.model.actions import PackageChange
+from intact.model.errors import Conflict, JournalDamaged, MachineError, RecoveryFailed
+from intact.model.exhaustive import assert_never
+from intact.model.installed import Outcome, TransactionRecord
+from intact.model.objects import Kind
+from intact.model.paths import ROOT
+from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
+from intact.system.port import Disk
+from intact.transaction.closing import close_committed, close_undone, mounts_with
+from intact.transaction.commit import CommittedTransaction, commit, roll_back
+from intact.transaction.journal import Journal
+from intact.transaction.leftovers import drop_transaction, sweep
+from intact.transaction.opening import Opening, OpenTransaction, read_opening
+from intact.transaction.phases import AFTER_CRASH, FINAL_PHASES, Phase, Verdict
+from intact.transaction.plan_text import TransactionPlan, parse_plan
+from intact.transaction.staging import StagedTransaction
+
+__all__ = ["Direction", "Interrupted", "Recovered", "find_interrupted", "recover"]
+
+
+class Direction(Enum):
+    """Which way an interrupted transaction shall go."""
+
+    AUTOMATIC = "finish it if possible, else undo it"
+    FORWARD = "finish it"
+    BACK = "undo it"
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A transaction that is neither finished nor undone.
+
+    Attributes:
+        journal: None if it ended before its journal began.
+        opening: None as above.
+    """
+
+    places: TransactionPlaces
+    journal: Journal | None
+    opening: Opening | None
+
+    @property
+    def phase(self) -> Phase | None:
+        """The last phase on record."""
+        return self.journal.phase if self.journal is not None else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the phase table says."""
+        return AFTER_CRASH[self.journal.phase] if self.journal is not None else Verdict.DISCARD
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a recovery did.
+
+    Attributes:
+        outcome: how the interrupted transaction ended.
+        told: what a person should know, one line each.
+    """
+
+    transaction: int
+    command: str
+    phase: Phase | None
+    outcome: Outcome
+    told: tuple[str, ...] = ()
+
+
+def find_interrupted(disk: Disk, layout: StateLayout) -> list[Interrupted]:
+    """Look for transactions that are not complete, oldest first; changes nothing.
+
+    Raises:
+        JournalDamaged: a journal cannot be believed.
+    """
+    if disk.observe(layout.transactions) is None:
+        return []
+    numbers = sorted(int(name) for name in disk.list_directory(layout.transactions) if name.isdigit())
+    found = []
+    for number in numbers:
+        places = layout.transaction(number)
+        journal = Journal.load(disk, places.journal, number)
+        if journal is None:
+            _insist_on_emptiness(disk, places)
+            found.append(Interrupted(places, None, None))
+        elif journal.phase not in FINAL_PHASES or journal.phase is Phase.DISCARDED:
+            opening = read_opening(disk, places, journal.attached(Phase.OPEN))
+            found.append(Interrupted(places, journal, opening))
+    return found
+
+
+def _insist_on_emptiness(disk: Disk, places: TransactionPlaces) -> None:
+    """Without a journal there can be nothing but what comes before it; anything else means that it was lost."""
+    seen = disk.observe(places.home)
+    names = disk.list_directory(places.home) if seen is not None and seen.kind is Kind.DIRECTORY else []
+    if set(names) - {places.opening.name, places.journal.name}:
+        raise JournalDamaged(
+            "the journal of a transaction is missing, but its files are there",
+            path=f"/{places.home}",
+            root_state="nothing was changed by this command",
+            remedy=f"keep a copy of /{places.home}: its slots hold the replaced files; then move it elsewhere",
+        )
+
+
+def recover(disk: Disk, layout: StateLayout, direction: Direction, *, now: int) -> list[Recovered]:
+    """Finish or undo every interrupted transaction, and sweep up what crashes have left.
+
+    Raises:
+        RecoveryFailed: one could be neither finished nor undone; nothing of it was deleted.
+    """
+    recovered = [_recover_one(disk, layout, one, direction, now) for one in find_interrupted(disk, layout)]
+    if recovered or _has_leftovers(disk, layout):
+        sweep(disk, layout, disk.mount_points())
+    return recovered
+
+
+def _has_leftovers(disk: Disk, layout: StateLayout) -> bool:
+    if disk.observe(layout.transactions) is None:
+        return False
+    return any(name.endswith(TRASH_SUFFIX) for name in disk.list_directory(layout.transactions))
+
+
+def _recover_one(
+    disk: Disk, layout: StateLayout, interrupted: Interrupted, direction: Direction, now: int
+) -> Recovered:
+    journal, opening = interrupted.journal, interrupted.opening
+    if journal is None or opening is None:
+        drop_transaction(disk, layout, interrupted.places.id, mounts_with(disk, ()))
+        return Recovered(interrupted.places.id, "", None, Outcome.DISCARDED)
+    phase = journal.phase
+    transaction = OpenTransaction(interrupted.places, opening, journal)
+    for mount in opening.mounts:
+        if disk.observe(mount) is not None:
+            disk.watch_filesystem(mount)
+    match interrupted.verdict:
+        case Verdict.DISCARD:
+            outcome, told = _discard(disk, layout, transaction, now)
+        case Verdict.ROLL_FORWARD:
+            outcome, told = _roll_forward(disk, layout, transaction, direction, now)
+        case Verdict.ROLL_BACK:
+            outcome, told = _roll_back(
+                disk, layout, _staged(disk, transaction), now, journal.records[-1].reason
+            )
+        case Verdict.RECORD:
+            outcome, told = _finish(disk, layout, transaction, now)
+        case Verdict.CLEAN_UP:
+            outcome, told = _clean_up(disk, layout, transaction, now)
+        case Verdict.NOTHING:
+            raise AssertionError(interrupted)
+        case _:
+            assert_never(interrupted.verdict)
+    return Recovered(interrupted.places.id, opening.command, phase, outcome, told)
+
+
+_Result = tuple[Outcome, tuple[str, ...]]
+
+
+def _plan(disk: Disk, transaction: OpenTransaction) -> TransactionPlan:
+    """Read the plan that the STAGED record vouches for."""
+    place = transaction.places.plan
+    text = disk.read_file(place) if disk.observe(place) is not None else b""
+    if hashlib.sha256(text).hexdigest() != transaction.journal.attached(Phase.STAGED):
+        raise JournalDamaged(
+            "the plan is missing or altered",
+            path=f"/{place}",
+            root_state="nothing was changed by this command; the transaction is as the crash left it",
+            remedy=f"keep a copy of /{transaction.places.home}; its slots hold the replaced files",
+        )
+    return parse_plan(text, f"/{place}")
+
+
+def _staged(disk: Disk, transaction: OpenTransaction) -> StagedTransaction:
+    """Return the transaction as it was sealed, if all its slots can be reached."""
+    plan = _plan(disk, transaction)
+    for directory in sorted({step.slot.parent for step in plan.steps if step.slot != ROOT}):
+        if disk.observe(directory) is None:
+            raise RecoveryFailed(
+                "the staging tree of the interrupted transaction is missing",
+                path=f"/{directory}",
+                root_state="nothing was changed by this command; the transaction is as the crash left it",
+                remedy="mount the filesystem that it was on, then run `pkg recover`",
+            )
+    return StagedTransaction(transaction, plan)
+
+
+def _discard(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now: int) -> _Result:
+    entry = _entry(
+        transaction, (), Outcome.DISCARDED, now, "interrupted before anything in the root was changed"
+    )
+    return Outcome.DISCARDED, close_undone(disk, layout, transaction.journal, entry, None)
+
+
+def _roll_forward(
+    disk: Disk, layout: StateLayout, transaction: OpenTransaction, direction: Direction, now: int
+) -> _Result:
+    staged = _staged(disk, transaction)
+    if direction is Direction.BACK:
+        return _roll_back(disk, layout, staged, now, "interrupted; undone on request")
+    try:
+        committed = commit(disk, staged, now=now, recovering=True)
+    except (Conflict, MachineError) as error:
+        if direction is Direction.FORWARD:
+            raise RecoveryFailed(
+                f"cannot be finished: {error.message}",
+                path=error.path,
+                root_state="the transaction is still open; every path holds a whole file, old or new",
+                remedy="mend the cause and run `pkg recover --forward`, or undo it with `pkg recover --back`",
+            ) from error
+        return _roll_back(disk, layout, staged, now, f"interrupted, and could not be finished: {error}")
+    return Outcome.COMMITTED, (*committed.remarks, *close_committed(disk, layout, committed, now=now))
+
+
+def _roll_back(disk: Disk, layout: StateLayout, staged: StagedTransaction, now: int, reason: str) -> _Result:
+    remarks = roll_back(disk, staged, now=now, reason=reason)
+    entry = _entry(staged.open, staged.plan.packages, Outcome.ROLLED_BACK, now, reason)
+    told = close_undone(disk, layout, staged.open.journal, entry, staged.plan)
+    return Outcome.ROLLED_BACK, (*remarks, *told)
+
+
+def _finish(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now: int) -> _Result:
+    committed = CommittedTransaction(transaction, _plan(disk, transaction))
+    return Outcome.COMMITTED, close_committed(disk, layout, committed, now=now)
+
+
+def _clean_up(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now: int) -> _Result:
+    phase = transaction.journal.phase
+    if phase is Phase.RECORDED:
+        return _finish(disk, layout, transaction, now)
+    if phase is Phase.DISCARDED:
+        drop_transaction(disk, layout, transaction.places.id, mounts_with(disk, transaction.opening.mounts))
+        return Outcome.DISCARDED, ()
+    plan = _plan(disk, transaction)
+    reason = transaction.journal.records[-1].reason
+    entry = _entry(transaction, plan.packages, Outcome.ROLLED_BACK, now, reason)
+    return Outcome.ROLLED_BACK, close_undone(disk, layout, transaction.journal, entry, plan)
+
+
+def _entry(
+    transaction: OpenTransaction, packages: tuple[PackageChange, ...], outcome: Outcome, now: int, reason: str
+) -> TransactionRecord:
+    opening = transaction.opening
+    return TransactionRecord(
+        id=transaction.places.id,
+        kind=opening.kind,
+        command=opening.command,
+        started=opening.started,
+        finished=now,
+        outcome=outcome,
+        reason=reason,
+        packages=packages,
+        undoes=opening.undoes,
+    )

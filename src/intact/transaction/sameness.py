@@ -1,0 +1,72 @@
+"""Acts. Is this object the one that was planned with?
+
+The inode number is a quick answer, never the only one: numbers are reused as soon as an object is gone, and some
+filesystems (overlayfs after a copy-up, network filesystems) do not keep them. Then content decides.
+"""
+
+from intact.model.actions import Node, OldNode
+from intact.model.objects import Kind, NewDirectory, NewFile, NewHardlink, NewObject, NewSymlink, Observed
+from intact.model.paths import RelPath
+from intact.system.port import Disk
+
+__all__ = ["is_new_object", "is_old_object", "strangers_below"]
+
+
+def is_old_object(disk: Disk, place: RelPath, old: Observed) -> bool:
+    """Tell whether the object at `place` still is what `old` describes, content included."""
+    seen = disk.observe(place)
+    if seen is None or seen.kind is not old.kind:
+        return False
+    if old.kind is Kind.SYMLINK:
+        return seen.target == old.target
+    if old.kind is Kind.DIRECTORY:
+        return True
+    if (seen.mode, seen.uid, seen.gid, seen.size) != (old.mode, old.uid, old.gid, old.size):
+        return False
+    if seen.inode == old.inode and seen.mtime_ns == old.mtime_ns:
+        return True
+    return old.digest is not None and disk.digest(place) == old.digest
+
+
+def is_new_object(disk: Disk, place: RelPath, new: NewObject, inode: int) -> bool:
+    """Tell whether the object at `place` is the one that was staged, unaltered as far as lstat can tell."""
+    seen = disk.observe(place)
+    if seen is None:
+        return False
+    match new:
+        case NewDirectory():
+            return seen.kind is Kind.DIRECTORY and inode in {0, seen.inode}
+        case NewSymlink(target, _, _):
+            return seen.kind is Kind.SYMLINK and seen.target == target
+        case NewFile(attributes, size, digest, _):
+            if seen.kind is not Kind.FILE or seen.size != size:
+                return False
+            if seen.inode == inode and seen.mtime_ns == attributes.mtime_ns:
+                return True
+            return disk.digest(place) == digest
+        case NewHardlink():
+            return seen.kind is Kind.FILE and seen.inode == inode
+
+
+def strangers_below(
+    disk: Disk, place: RelPath, expected: "tuple[OldNode, ...] | tuple[Node, ...]", top: RelPath
+) -> list[RelPath]:
+    """Find what lies in the directory at `place` without being expected there, or altered since.
+
+    Args:
+        place: where the directory lies now.
+        expected: what it should hold, by location in the root.
+        top: the directory's own location in the root.
+    """
+    known = {RelPath(place + node.path[len(top) :]): node for node in expected}
+    found = []
+    for path in disk.tree(place):
+        node = known.get(path)
+        if node is None:
+            found.append(path)
+        elif isinstance(node, OldNode):
+            if not is_old_object(disk, path, node.old):
+                found.append(path)
+        elif isinstance(node.new, NewFile) and not is_new_object(disk, path, node.new, 0):
+            found.append(path)
+    return found

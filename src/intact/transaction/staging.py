@@ -1,0 +1,260 @@
+"""Acts. How do new objects get onto the disk, whole and durable, before anything in the root changes?
+
+Promises:
+
+1. Nothing outside the staging trees is written.
+2. Each staged object has its final content, owner, mode, extended attributes and times; content was
+   hashed on its way to the disk and is what the signed manifest says.
+3. On return of `stage` all of it is durable, together with plan.json and the next database; then the STAGED record is
+   written. From there on nothing from outside is needed, neither bundle nor network nor space.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from intact.bundle.verified import VerifiedBundle
+from intact.model.actions import Action, Create, Plan, Remove, RemoveDirectory, Replace, SetAttributes
+from intact.model.errors import MachineError, RecoveryFailed
+from intact.model.exhaustive import assert_never
+from intact.model.objects import (
+    Backup,
+    BundleContent,
+    Kind,
+    LiveContent,
+    NewDirectory,
+    NewFile,
+    NewHardlink,
+    NewObject,
+    NewSymlink,
+)
+from intact.model.paths import ROOT, RelPath
+from intact.state.layout import mount_of
+from intact.system.port import Disk
+from intact.transaction.errnos import CANNOT_LINK
+from intact.transaction.journal import Record
+from intact.transaction.opening import OpenTransaction
+from intact.transaction.phases import Phase
+from intact.transaction.plan_text import Step, TransactionPlan, plan_text
+
+__all__ = ["StagedTransaction", "StagingTree", "seal", "stage_objects"]
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedTransaction:
+    """A transaction that can be finished without anything from outside; made by `seal` and by recovery."""
+
+    open: OpenTransaction
+    plan: TransactionPlan
+
+
+@dataclass(slots=True)
+class StagingTree:
+    """Where each location of the plan is staged.
+
+    Attributes:
+        places: staged path of each new object, by its location in the root.
+        inodes: of the staged objects and of those that were adopted, by location.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    places: dict[RelPath, RelPath] = field(default_factory=dict)
+    inodes: dict[RelPath, int] = field(default_factory=dict)
+
+
+def stage_objects(
+    disk: Disk,
+    transaction: OpenTransaction,
+    plan: Plan,
+    bundles: Sequence[VerifiedBundle],
+    progress: Progress = lambda _count: None,
+) -> StagingTree:
+    """Put every new object of the plan into its slot.
+
+    Args:
+        progress: called with the number of bytes staged since its last call.
+
+    Raises:
+        MachineError: the disk failed or is full; the root is as it was.
+        BundleDamaged: content is not what the manifest says.
+    """
+    tree = StagingTree()
+    mount_points = frozenset(transaction.opening.mounts)
+    objects: list[tuple[RelPath, NewObject]] = []
+    slots: dict[RelPath, RelPath] = {}
+    for action in plan.actions:
+        slot = _slot(action, transaction, mount_points)
+        slots[action.path] = slot
+        objects += _objects(action, slot, tree.places)
+    _stage_directories(disk, objects, tree)
+    _stage_local(disk, objects, tree)
+    _stage_from_bundles(disk, objects, tree, bundles, progress)
+    _stage_links(disk, objects, tree)
+    _finish_directories(disk, objects, tree)
+    for action in plan.actions:
+        slot = slots[action.path]
+        inode = tree.inodes[action.path] if isinstance(action, Create | Replace) else 0
+        tree.steps.append(Step(action, slot, inode))
+    return tree
+
+
+def _slot(action: Action, transaction: OpenTransaction, mounts: frozenset[RelPath]) -> RelPath:
+    match action:
+        case Create() | Replace() | Remove():
+            directory = transaction.places.slot_directory(mount_of(action.path, mounts))
+            return directory / str(action.slot)
+        case RemoveDirectory() | SetAttributes():
+            return ROOT
+        case _:
+            assert_never(action)
+
+
+def _objects(
+    action: Action, slot: RelPath, places: dict[RelPath, RelPath]
+) -> list[tuple[RelPath, NewObject]]:
+    """Name every object that the action brings, parents first, and note where each is staged."""
+    if not isinstance(action, Create | Replace):
+        return []
+    places[action.path] = slot
+    found: list[tuple[RelPath, NewObject]] = [(action.path, action.new)]
+    for node in action.below:
+        places[node.path] = RelPath(slot + node.path[len(action.path) :])
+        found.append((node.path, node.new))
+    return found
+
+
+def _stage_directories(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
+    for location, new in objects:
+        if isinstance(new, NewDirectory):
+            disk.make_directory(tree.places[location])
+
+
+def _stage_local(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
+    """Stage symlinks, and files whose content is on this machine already."""
+    for location, new in objects:
+        place = tree.places[location]
+        if isinstance(new, NewSymlink):
+            disk.make_symlink(place, new.target, new.uid, new.gid)
+        elif isinstance(new, NewFile) and isinstance(new.content, LiveContent):
+            disk.copy_file(new.content.location, place, new.attributes)
+            _check_copy(disk, place, new)
+        elif isinstance(new, NewFile) and isinstance(new.content, Backup):
+            _stage_backup(disk, new, new.content.location, place)
+        else:
+            continue
+        _note_inode(disk, location, place, tree)
+
+
+def _stage_backup(disk: Disk, new: NewFile, backup: RelPath, place: RelPath) -> None:
+    """Link an untouched backup; copy one that was defused, altered in its attributes, or cannot be linked.
+
+    A copy is what keeps rights (set-id bits, capabilities) from coming back to the backup itself.
+    """
+    seen = disk.observe(backup)
+    if seen is None or seen.kind is not Kind.FILE:
+        raise RecoveryFailed(
+            "the retained content is gone", path=f"/{backup}", remedy="install the bundle again"
+        )
+    wanted = new.attributes
+    untouched = (seen.mode, seen.uid, seen.gid, seen.size, seen.mtime_ns) == (
+        wanted.mode,
+        wanted.uid,
+        wanted.gid,
+        new.size,
+        wanted.mtime_ns,
+    )
+    if untouched and not wanted.xattrs and _try_link(disk, backup, place):
+        return
+    disk.copy_file(backup, place, wanted)
+    _check_copy(disk, place, new)
+
+
+def _try_link(disk: Disk, backup: RelPath, place: RelPath) -> bool:
+    try:
+        disk.link(backup, place)
+    except MachineError as error:
+        if error.errno in CANNOT_LINK:
+            return False
+        raise
+    return True
+
+
+def _check_copy(disk: Disk, place: RelPath, new: NewFile) -> None:
+    if disk.digest(place) != new.digest:
+        raise RecoveryFailed(
+            "the content on this machine is not what it was when it was recorded",
+            path=f"/{place}",
+            remedy="install the bundle of that version again",
+        )
+
+
+def _note_inode(disk: Disk, location: RelPath, place: RelPath, tree: StagingTree) -> None:
+    seen = disk.observe(place)
+    if seen is not None:
+        tree.inodes[location] = seen.inode
+
+
+def _stage_from_bundles(
+    disk: Disk,
+    objects: Sequence[tuple[RelPath, NewObject]],
+    tree: StagingTree,
+    bundles: Sequence[VerifiedBundle],
+    progress: Progress,
+) -> None:
+    needed: list[dict[RelPath, tuple[RelPath, NewFile]]] = [{} for _ in bundles]
+    for location, new in objects:
+        if isinstance(new, NewFile) and isinstance(new.content, BundleContent):
+            needed[new.content.bundle][new.content.entry] = (location, new)
+    for bundle, entries in zip(bundles, needed, strict=True):
+        for entry, chunks in bundle.contents(entries.keys()):
+            location, new = entries[entry.path]
+            with disk.create_file(tree.places[location]) as writer:
+                for chunk in chunks:
+                    writer.write(chunk)
+                    progress(len(chunk))
+                tree.inodes[location] = writer.finish(new.attributes).inode
+
+
+def _stage_links(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
+    for location, new in objects:
+        if isinstance(new, NewHardlink):
+            disk.link(tree.places[new.target], tree.places[location])
+            tree.inodes[location] = tree.inodes[new.target]
+
+
+def _finish_directories(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
+    """Give directories their attributes when they are full, innermost first."""
+    for location, new in reversed(objects):
+        if isinstance(new, NewDirectory):
+            place = tree.places[location]
+            disk.set_attributes(place, new.attributes)
+            _note_inode(disk, location, place, tree)
+
+
+def seal(
+    disk: Disk, transaction: OpenTransaction, tree: StagingTree, plan: Plan, drops: tuple[int, ...], now: int
+) -> StagedTransaction:
+    """Make everything staged durable, then say so in the journal.
+
+    Raises:
+        MachineError: a write-back failed; nothing in the root has changed.
+    """
+    places = transaction.places
+    sealed = TransactionPlan(
+        transaction=places.id,
+        steps=tuple(tree.steps),
+        mounts=transaction.opening.mounts,
+        packages=plan.packages,
+        notes=plan.notes,
+        drops=drops,
+    )
+    text = plan_text(sealed)
+    with disk.create_file(places.plan) as writer:
+        writer.write(text)
+    for mount in (*sealed.mounts, places.home):
+        disk.sync_filesystem(mount)
+    record = Record(Phase.STAGED, now, attached=hashlib.sha256(text).hexdigest())
+    transaction.journal.append(record)
+    return StagedTransaction(transaction, sealed)

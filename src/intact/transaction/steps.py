@@ -1,0 +1,192 @@
+"""Acts. How is one step carried out, how undone, and how does one see which of the two is the case?
+
+The slot tells: only we write there, so whether it holds the staged object, the old one or nothing is the whole
+truth about the step, after any crash. Carrying out and undoing are idempotent, and neither ever deletes an
+object: what has no place any more stays in its slot.
+"""
+
+from dataclasses import replace
+
+from intact.model.actions import Create, Remove, RemoveDirectory, Replace, SetAttributes
+from intact.model.errors import Conflict, MachineError
+from intact.model.exhaustive import assert_never
+from intact.model.objects import Attributes, Kind, Observed
+from intact.model.paths import RelPath
+from intact.system.port import Disk
+from intact.transaction.errnos import BUSY, GONE, TAKEN
+from intact.transaction.plan_text import Step
+from intact.transaction.sameness import is_new_object, is_old_object, strangers_below
+from intact.transaction.swap import move_new, settle, swap
+
+__all__ = ["carry_out", "is_done", "old_attributes", "undo"]
+
+
+def old_attributes(old: Observed) -> Attributes:
+    """Return the attributes that an object had when it was observed."""
+    return Attributes(old.mode, old.uid, old.gid, old.mtime_ns, old.xattrs)
+
+
+def is_done(disk: Disk, step: Step) -> bool:
+    """Tell whether the step has taken place, after settling a half-done swap."""
+    action, slot = step.action, step.slot
+    match action:
+        case Create():
+            return disk.observe(slot) is None
+        case Replace():
+            settle(disk, slot, action.path)
+            return not _holds_staged(disk, step, action)
+        case Remove():
+            return disk.observe(slot) is not None
+        case RemoveDirectory():
+            return disk.observe(action.path) is None
+        case SetAttributes():
+            return False  # giving the same attributes again costs nothing
+        case _:
+            assert_never(action)
+
+
+def _holds_staged(disk: Disk, step: Step, action: Replace) -> bool:
+    seen = disk.observe(step.slot)
+    if seen is None:
+        return False
+    if seen.inode != action.old.inode and seen.inode == step.inode:
+        return True
+    if seen.inode == action.old.inode and seen.inode != step.inode:
+        return False
+    return is_new_object(disk, step.slot, action.new, step.inode) and not is_old_object(
+        disk, step.slot, action.old
+    )
+
+
+def carry_out(disk: Disk, step: Step) -> str | None:
+    """Carry out a step that has not taken place; return a remark if there is something to tell.
+
+    Raises:
+        Conflict: somebody changed the path since it was planned; it is as that person left it.
+        MachineError: the system refused.
+    """
+    action, slot = step.action, step.slot
+    match action:
+        case Create(path):
+            try:
+                move_new(disk, slot, path)
+            except MachineError as error:
+                if error.errno in TAKEN:
+                    raise _changed(path, "somebody has created it since") from error
+                raise
+        case Replace(path):
+            _replace(disk, slot, path)
+            _insist(disk, step, action)
+        case Remove(path):
+            _remove(disk, slot, path)
+            _insist(disk, step, action)
+        case RemoveDirectory(path):
+            return _remove_directory(disk, path)
+        case SetAttributes(path, new, _):
+            disk.set_attributes(path, new)
+        case _:
+            assert_never(action)
+    return None
+
+
+def _replace(disk: Disk, slot: RelPath, path: RelPath) -> None:
+    try:
+        swap(disk, slot, path)
+    except MachineError as error:
+        if error.errno in GONE:
+            raise _changed(path, "somebody has removed it since") from error
+        raise
+
+
+def _remove(disk: Disk, slot: RelPath, path: RelPath) -> None:
+    try:
+        move_new(disk, path, slot)
+    except MachineError as error:
+        if error.errno not in GONE:
+            raise
+
+
+def _remove_directory(disk: Disk, path: RelPath) -> str | None:
+    try:
+        disk.remove_directory(path)
+    except MachineError as error:
+        if error.errno in GONE:
+            return None
+        if error.errno in TAKEN | BUSY:
+            return f"/{path}: stays, because something that no package owns is in it"
+        raise
+    return None
+
+
+def _insist(disk: Disk, step: Step, action: Replace | Remove) -> None:
+    """Make sure that what came back is what was planned with; otherwise put it back where it was."""
+    if disk.observe(step.slot) is None:
+        return
+    same = is_old_object(disk, step.slot, action.old)
+    if same and action.old.kind is Kind.DIRECTORY:
+        same = not strangers_below(disk, step.slot, action.was_below, action.path)
+    if same:
+        return
+    if isinstance(action, Replace):
+        swap(disk, step.slot, action.path)
+    else:
+        move_new(disk, step.slot, action.path)
+    raise _changed(action.path, "somebody has changed it since")
+
+
+def _changed(path: RelPath, what: str) -> Conflict:
+    return Conflict(
+        f"{what} it was looked at, a moment ago; that change is kept",
+        path=f"/{path}",
+        remedy="run the same command again; it will take the change into account",
+    )
+
+
+def undo(disk: Disk, step: Step) -> str | None:
+    """Undo a step, whether or not it has taken place; return a remark if something could not be as before.
+
+    Whatever somebody put at the path meanwhile stays there; the old object then stays in its slot.
+    """
+    action, slot = step.action, step.slot
+    match action:
+        case Create(path):
+            if is_done(disk, step) and is_new_object(disk, path, action.new, step.inode):
+                move_new(disk, path, slot)
+        case Replace():
+            return _undo_replace(disk, step, action)
+        case Remove(path):
+            if is_done(disk, step):
+                return _put_back(disk, slot, path)
+        case RemoveDirectory(path, old):
+            if is_done(disk, step):
+                disk.make_directory(path)
+                disk.set_attributes(path, old_attributes(old))
+        case SetAttributes(path, _, old):
+            if disk.observe(path) is not None:
+                disk.set_attributes(path, replace(old_attributes(old), mtime_ns=None))
+        case _:
+            assert_never(action)
+    return None
+
+
+def _undo_replace(disk: Disk, step: Step, action: Replace) -> str | None:
+    if not is_done(disk, step) or disk.observe(step.slot) is None:
+        return None
+    if disk.observe(action.path) is None:
+        return _put_back(disk, step.slot, action.path)
+    if is_new_object(disk, action.path, action.new, step.inode):
+        swap(disk, step.slot, action.path)
+        return None
+    return f"/{action.path}: changed by somebody while the transaction was interrupted; stays, the old one is kept"
+
+
+def _put_back(disk: Disk, slot: RelPath, path: RelPath) -> str | None:
+    try:
+        move_new(disk, slot, path)
+    except MachineError as error:
+        if error.errno not in TAKEN:
+            raise
+        return (
+            f"/{path}: created by somebody while the transaction was interrupted; stays, the old one is kept"
+        )
+    return None

@@ -1,0 +1,130 @@
+"""Acts. How do a slot and a live path change their objects, whatever the filesystem can do?
+
+    way                            used where
+    exchange in one system call    everywhere that has RENAME_EXCHANGE
+    link old aside, rename over    a filesystem without exchange
+    copy old aside, rename over    … and without hardlinks
+    move old aside, rename         … for directories, and where a busy file cannot be replaced
+
+Only the last way leaves a moment in which the live name is missing; it is taken where the system offers nothing
+else. All ways end alike: the slot holds what was live. "Aside" is a second name beside the slot; when it
+exists, the swap was interrupted, and `settle` finishes or undoes it.
+"""
+
+from intact.model.errors import MachineError, RecoveryFailed
+from intact.model.objects import Attributes, Kind, Observed
+from intact.model.paths import RelPath
+from intact.system.port import Disk
+from intact.transaction.errnos import BUSY, CANNOT_EXCHANGE, CANNOT_LINK
+
+__all__ = ["move_new", "settle", "swap"]
+
+
+def aside(slot: RelPath) -> RelPath:
+    """Return the name beside a slot where the live object waits."""
+    return RelPath(slot + ".aside")
+
+
+def swap(disk: Disk, slot: RelPath, path: RelPath) -> None:
+    """Put the slot's object at `path` and the object from `path` into the slot."""
+    try:
+        disk.exchange(slot, path)
+    except MachineError as error:
+        if error.errno not in CANNOT_EXCHANGE | BUSY:
+            raise
+        _swap_without_exchange(disk, slot, path)
+
+
+def _swap_without_exchange(disk: Disk, slot: RelPath, path: RelPath) -> None:
+    waiting = aside(slot)
+    live, arriving = disk.observe(path), disk.observe(slot)
+    directories = any(seen is not None and seen.kind is Kind.DIRECTORY for seen in (live, arriving))
+    if live is None or directories or not _keep_aside(disk, path, live, waiting):
+        disk.move_over(path, waiting)
+        disk.move_over(slot, path)
+    else:
+        try:
+            disk.move_over(slot, path)
+        except MachineError as error:
+            if error.errno not in BUSY:
+                raise
+            disk.remove_file(waiting)
+            disk.move_over(path, waiting)
+            disk.move_over(slot, path)
+    disk.move_over(waiting, slot)
+
+
+def _keep_aside(disk: Disk, path: RelPath, live: Observed, waiting: RelPath) -> bool:
+    """Give the live object a second name; False where only moving it is possible."""
+    try:
+        disk.link(path, waiting)
+    except MachineError as error:
+        if error.errno not in CANNOT_LINK:
+            raise
+        if live.kind is not Kind.FILE:
+            return False
+        attributes = Attributes(live.mode, live.uid, live.gid, live.mtime_ns, live.xattrs)
+        disk.copy_file(path, waiting, attributes)
+        disk.sync_filesystem(waiting.parent)
+    return True
+
+
+def move_new(disk: Disk, source: RelPath, destination: RelPath) -> None:
+    """Rename to a free name, also where RENAME_NOREPLACE is unknown.
+
+    Raises:
+        MachineError: EEXIST if the name is taken.
+    """
+    try:
+        disk.move_new(source, destination)
+    except MachineError as error:
+        if error.errno not in CANNOT_EXCHANGE:
+            raise
+        _move_new_by_link(disk, source, destination)
+
+
+def _move_new_by_link(disk: Disk, source: RelPath, destination: RelPath) -> None:
+    moved = disk.observe(source)
+    if moved is not None and moved.kind is not Kind.DIRECTORY:
+        try:
+            disk.link(source, destination)
+        except MachineError as error:
+            if error.errno not in CANNOT_LINK:
+                raise
+        else:
+            disk.remove_file(source)
+            return
+    if disk.observe(destination) is not None:
+        disk.make_directory(destination)  # refuses, with the right error
+    disk.move_over(source, destination)
+
+
+def settle(disk: Disk, slot: RelPath, path: RelPath) -> None:
+    """Finish or undo a swap that a crash has interrupted; does nothing where there is none.
+
+    Raises:
+        RecoveryFailed: somebody has put another object at `path` meanwhile; both are kept.
+    """
+    waiting = aside(slot)
+    old = disk.observe(waiting)
+    if old is None:
+        return
+    live = disk.observe(path)
+    if disk.observe(slot) is None:
+        disk.move_over(waiting, slot)
+    elif live is None:
+        disk.move_over(waiting, path)
+    elif live.inode == old.inode or _same_content(disk, path, live, waiting, old):
+        disk.remove_file(waiting)
+    else:
+        raise RecoveryFailed(
+            "somebody has put another file here while the transaction was interrupted",
+            path=f"/{path}",
+            root_state=f"the transaction is still open; the old file is /{waiting}",
+            remedy=f"move /{path} elsewhere, then run `pkg recover`",
+        )
+
+
+def _same_content(disk: Disk, path: RelPath, live: Observed, waiting: RelPath, old: Observed) -> bool:
+    same_size = live.kind is old.kind is Kind.FILE and live.size == old.size
+    return same_size and disk.digest(path) == disk.digest(waiting)
