@@ -22,7 +22,15 @@ from dataclasses import dataclass
 from intact.model.entries import Digest
 from intact.model.paths import ROOT, RelPath
 
-__all__ = ["MANIFEST_PREFIX", "MOUNT_DIRECTORY", "STATE_PATH", "TRASH_SUFFIX", "StateLayout", "TransactionPlaces", "mount_of"]
+__all__ = [
+    "MANIFEST_PREFIX",
+    "MOUNT_DIRECTORY",
+    "STATE_PATH",
+    "TRASH_SUFFIX",
+    "StateLayout",
+    "TransactionPlaces",
+    "mount_of",
+]
 
 STATE_PATH = RelPath("var/lib/intact")
 MANIFEST_PREFIX = "manifest-"

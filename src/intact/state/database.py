@@ -1,0 +1,172 @@
+"""Acts. What does the published database say?
+
+The file is never modified after it was published: the next one replaces it by a rename. So it is opened as
+immutable, without any lock, and no reader can delay or block a writer, whoever the reader is.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from intact.model.errors import DatabaseDamaged, DatabaseTooNew, machine_error
+from intact.model.installed import InstalledPackage, OwnedEntry, TransactionRecord
+from intact.model.paths import RelPath
+from intact.model.versions import Version
+from intact.state.schema import (
+    APPLICATION_ID,
+    ENTRY_COLUMNS,
+    FORMAT,
+    PACKAGE_COLUMNS,
+    SCHEMA,
+    TRANSACTION_COLUMNS,
+    entry_from_row,
+    package_from_row,
+    transaction_from_row,
+)
+
+__all__ = ["Database"]
+
+_Value = TypeVar("_Value")
+_BATCH = 500  # SQLite takes at least 999 parameters in one statement
+
+
+class Database:
+    """The database of a root, as of one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, place: str) -> None:
+        """Use `open`."""
+        self._connection = connection
+        self._place = place
+
+    @classmethod
+    def open(cls, path: Path) -> "Database":
+        """Open the database at `path`; where there is none, it is an empty one and nothing is created.
+
+        Raises:
+            DatabaseTooNew: a newer pkg has written it.
+            DatabaseDamaged: it is not a database of ours.
+        """
+        try:
+            is_there = path.exists()
+        except OSError as error:
+            raise machine_error("open", error, str(path)) from error
+        if not is_there:
+            connection = sqlite3.connect(":memory:")
+            connection.executescript(SCHEMA)
+            return cls(connection, str(path))
+        uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+        try:
+            connection = sqlite3.connect(uri, uri=True)
+        except sqlite3.Error as error:
+            raise _damaged(str(path), str(error)) from error
+        database = cls(connection, str(path))
+        try:
+            database._check_format()
+        except BaseException:
+            connection.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _damage_named(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise _damaged(self._place, str(error)) from error
+
+    def _check_format(self) -> None:
+        with self._damage_named():
+            self._connection.execute("PRAGMA trusted_schema=OFF")
+            self._connection.execute("PRAGMA cell_size_check=ON")
+            (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if application == APPLICATION_ID and version > FORMAT:
+            raise DatabaseTooNew(
+                f"the database has format {version}, and this pkg knows formats up to {FORMAT}",
+                path=self._place,
+                remedy="use the newer pkg that wrote it",
+            )
+        if application != APPLICATION_ID or version != FORMAT:
+            raise _damaged(self._place, "it is not a database of Intact")
+
+    def _rows(self, query: str, parameters: Iterable[Any], read: Callable[[Any], _Value]) -> list[_Value]:
+        with self._damage_named():
+            return [read(row) for row in self._connection.execute(query, tuple(parameters))]
+
+    def last_transaction(self) -> int:
+        """Return the highest transaction number, 0 before the first."""
+        (number,) = self._rows("SELECT coalesce(max(id), 0) FROM transactions", (), lambda row: int(row[0]))
+        return number
+
+    def packages(self) -> list[InstalledPackage]:
+        """Return all installed packages, sorted by name."""
+        return self._rows(f"SELECT {PACKAGE_COLUMNS} FROM packages ORDER BY name", (), package_from_row)  # noqa: S608
+
+    def package(self, name: str) -> InstalledPackage | None:
+        """Return one package, or None if it is not installed."""
+        query = f"SELECT {PACKAGE_COLUMNS} FROM packages WHERE name = ?"  # noqa: S608  constants
+        found = self._rows(query, (name,), package_from_row)
+        return found[0] if found else None
+
+    def entries(self, package: str) -> list[OwnedEntry]:
+        """Return what a package owns, sorted by location."""
+        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ? ORDER BY location"  # noqa: S608  constants
+        return self._rows(query, (package,), entry_from_row)
+
+    def owners(self, locations: Iterable[RelPath]) -> dict[RelPath, list[OwnedEntry]]:
+        """Return who owns each of the locations; those that nobody owns are left out."""
+        wanted = sorted(set(locations))
+        found: dict[RelPath, list[OwnedEntry]] = {}
+        for start in range(0, len(wanted), _BATCH):
+            batch = [str(one) for one in wanted[start : start + _BATCH]]
+            places = ", ".join("?" * len(batch))
+            query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE location IN ({places})"  # noqa: S608  question marks
+            for entry in self._rows(query, batch, entry_from_row):
+                found.setdefault(entry.location, []).append(entry)
+        return found
+
+    def owner_of(self, path: RelPath) -> list[OwnedEntry]:
+        """Return who owns a path, given as location or as a manifest says it."""
+        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE location = ? OR path = ? ORDER BY package"  # noqa: S608
+        return self._rows(query, (str(path), str(path)), entry_from_row)
+
+    def history(self) -> list[TransactionRecord]:
+        """Return all transactions, newest first."""
+        query = f"SELECT {TRANSACTION_COLUMNS} FROM transactions ORDER BY id DESC"  # noqa: S608  constants
+        return self._rows(query, (), transaction_from_row)
+
+    def transaction(self, number: int) -> TransactionRecord | None:
+        """Return one transaction."""
+        query = f"SELECT {TRANSACTION_COLUMNS} FROM transactions WHERE id = ?"  # noqa: S608  constants
+        found = self._rows(query, (number,), transaction_from_row)
+        return found[0] if found else None
+
+    def highest_seen(self, name: str) -> Version | None:
+        """Return the highest version of a package that was ever installed here."""
+        found = self._rows("SELECT version FROM seen WHERE name = ?", (name,), lambda row: Version(row[0]))
+        return found[0] if found else None
+
+
+def _damaged(place: str, reason: str) -> DatabaseDamaged:
+    return DatabaseDamaged(
+        f"the database cannot be read: {reason}",
+        path=place,
+        root_state="nothing was changed by this command",
+        remedy="restore the file from a backup; the packages' own files are not affected",
+    )

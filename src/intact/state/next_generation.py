@@ -1,0 +1,113 @@
+"""Acts. How is the database after a transaction written, without touching the database before it?
+
+The current file is copied, the copy is changed in one SQL transaction, and that is the next generation: a complete
+file of its own, which somebody else makes durable and renames into place. SQLite's own journal and syncs are
+off, because a crash only leaves a scratch file.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from intact.model.installed import InstalledPackage, OwnedEntry, TransactionRecord
+from intact.model.versions import Version
+from intact.state.schema import (
+    APPLICATION_ID,
+    ENTRY_COLUMNS,
+    FORMAT,
+    PACKAGE_COLUMNS,
+    SCHEMA,
+    TRANSACTION_COLUMNS,
+    entry_to_row,
+    package_to_row,
+    transaction_to_row,
+)
+
+__all__ = ["DatabaseChanges", "next_generation"]
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseChanges:
+    """What a transaction changes in the database.
+
+    Attributes:
+        removed: names of packages that are gone.
+        installed: packages with all their entries; what they had before is replaced.
+        no_longer_retained: transactions whose backups go.
+    """
+
+    transaction: TransactionRecord
+    removed: tuple[str, ...] = ()
+    installed: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
+    no_longer_retained: tuple[int, ...] = ()
+
+
+def next_generation(current: Path, target: Path, changes: DatabaseChanges) -> None:
+    """Write the database as it will be after `changes` to the new file `target` (mode 0600, not synced).
+
+    Args:
+        current: the database so far; it need not exist.
+
+    Raises:
+        OSError: a file could not be read or written.
+        sqlite3.Error: as above, from SQLite.
+    """
+    is_new = not _copy(current, target)
+    with closing(sqlite3.connect(target, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=OFF")
+        connection.execute("PRAGMA synchronous=OFF")
+        if is_new:
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={FORMAT}")
+            connection.executescript(SCHEMA)
+        connection.execute("BEGIN")
+        _apply(connection, changes)
+        connection.execute("COMMIT")
+
+
+def _copy(current: Path, target: Path) -> bool:
+    """Create `target`, private, with the content of `current`; False if there is none."""
+    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as copy:
+        try:
+            source = current.open("rb")
+        except FileNotFoundError:
+            return False
+        with source:
+            while chunk := source.read(_CHUNK):
+                copy.write(chunk)
+    return True
+
+
+def _apply(connection: sqlite3.Connection, changes: DatabaseChanges) -> None:
+    gone = [*changes.removed, *(package.identity.name for package, _ in changes.installed)]
+    for name in gone:
+        connection.execute("DELETE FROM entries WHERE package = ?", (name,))
+        connection.execute("DELETE FROM packages WHERE name = ?", (name,))
+    for package, entries in changes.installed:
+        _insert(connection, "packages", PACKAGE_COLUMNS, [package_to_row(package)])
+        _insert(connection, "entries", ENTRY_COLUMNS, map(entry_to_row, entries))
+        _remember(connection, package.identity.name, package.identity.version)
+    connection.executemany(
+        "UPDATE transactions SET retained = 0 WHERE id = ?", [(one,) for one in changes.no_longer_retained]
+    )
+    _insert(connection, "transactions", TRANSACTION_COLUMNS, [transaction_to_row(changes.transaction)])
+
+
+def _insert(
+    connection: sqlite3.Connection, table: str, columns: str, rows: Iterable[tuple[object, ...]]
+) -> None:
+    places = ", ".join("?" * (columns.count(",") + 1))
+    connection.executemany(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({places})", rows)  # noqa: S608  constants
+
+
+def _remember(connection: sqlite3.Connection, name: str, version: Version) -> None:
+    """Keep the highest version ever seen; it outlives the package."""
+    row = connection.execute("SELECT version FROM seen WHERE name = ?", (name,)).fetchone()
+    if row is None or Version(row[0]) < version:
+        connection.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (name, str(version)))

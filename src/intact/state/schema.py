@@ -1,0 +1,247 @@
+"""Pure. What tables does the database have, and how do rows and values translate?
+
+Every value read back goes through the vocabulary's own parsers, so that an altered database cannot smuggle in a
+path, a version or a type.
+"""
+
+import base64
+import json
+from typing import Any, Final
+
+from intact.model.actions import PackageChange
+from intact.model.entries import Digest, Xattrs
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.manifest import PackageIdentity, Relations
+from intact.model.objects import Kind
+from intact.model.paths import RelPath
+from intact.model.relations import parse_relation, parse_requirement
+from intact.model.versions import Version
+
+__all__ = [
+    "APPLICATION_ID",
+    "ENTRY_COLUMNS",
+    "FORMAT",
+    "PACKAGE_COLUMNS",
+    "SCHEMA",
+    "TRANSACTION_COLUMNS",
+    "entry_from_row",
+    "entry_to_row",
+    "package_from_row",
+    "package_to_row",
+    "transaction_from_row",
+    "transaction_to_row",
+]
+
+APPLICATION_ID: Final = 0x496E7463  # "Intc"
+FORMAT: Final = 1
+
+SCHEMA: Final = """
+CREATE TABLE packages (
+    name TEXT PRIMARY KEY, version TEXT NOT NULL, architecture TEXT NOT NULL, summary TEXT NOT NULL,
+    license TEXT NOT NULL, relations TEXT NOT NULL, installed_at INTEGER NOT NULL, transaction_id INTEGER NOT NULL,
+    manifest_digest TEXT NOT NULL, signers TEXT NOT NULL, size INTEGER NOT NULL, entries INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE entries (
+    location TEXT NOT NULL, package TEXT NOT NULL, path TEXT, kind TEXT NOT NULL, mode INTEGER NOT NULL,
+    uid INTEGER NOT NULL, gid INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER, inode INTEGER NOT NULL,
+    digest BLOB, target TEXT NOT NULL, config INTEGER NOT NULL, xattrs TEXT, hardlink TEXT,
+    PRIMARY KEY (location, package)
+) WITHOUT ROWID;
+CREATE INDEX entries_by_package ON entries (package);
+CREATE INDEX entries_by_path ON entries (path) WHERE path IS NOT NULL;
+CREATE TABLE transactions (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, command TEXT NOT NULL, started INTEGER NOT NULL,
+    finished INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL, packages TEXT NOT NULL,
+    notes TEXT NOT NULL, undoes TEXT NOT NULL, retained INTEGER NOT NULL, size INTEGER NOT NULL
+);
+CREATE TABLE seen (name TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+PACKAGE_COLUMNS: Final = (
+    "name, version, architecture, summary, license, relations, installed_at, transaction_id,"
+    " manifest_digest, signers, size, entries"
+)
+ENTRY_COLUMNS: Final = "location, package, path, kind, mode, uid, gid, size, mtime_ns, inode, digest, target, config, xattrs, hardlink"
+TRANSACTION_COLUMNS: Final = (
+    "id, kind, command, started, finished, outcome, reason, packages, notes, undoes, retained, size"
+)
+
+Row = tuple[Any, ...]
+
+
+def package_to_row(package: InstalledPackage) -> Row:
+    """Return the columns of `PACKAGE_COLUMNS`."""
+    identity, relations = package.identity, package.relations
+    texts = {
+        "requires": [str(one) for one in relations.requires],
+        "conflicts": [str(one) for one in relations.conflicts],
+        "provides": [str(one) for one in relations.provides],
+        "replaces": [str(one) for one in relations.replaces],
+    }
+    return (
+        identity.name,
+        str(identity.version),
+        identity.architecture,
+        package.summary,
+        package.license,
+        json.dumps(texts),
+        package.installed_at,
+        package.transaction,
+        package.manifest_digest,
+        json.dumps(package.signers),
+        package.size,
+        package.entries,
+    )
+
+
+def package_from_row(row: Row) -> InstalledPackage:
+    """Read a row of `PACKAGE_COLUMNS`; raises ValueError, KeyError or TypeError for a row that cannot be."""
+    (
+        name,
+        version,
+        architecture,
+        summary,
+        license_,
+        relations,
+        installed_at,
+        transaction,
+        digest,
+        signers,
+        size,
+        count,
+    ) = row
+    texts = json.loads(relations)
+    return InstalledPackage(
+        identity=PackageIdentity(str(name), Version(version), str(architecture)),
+        relations=Relations(
+            requires=tuple(map(parse_requirement, texts["requires"])),
+            conflicts=tuple(map(parse_relation, texts["conflicts"])),
+            provides=tuple(map(parse_relation, texts["provides"])),
+            replaces=tuple(map(parse_relation, texts["replaces"])),
+        ),
+        summary=str(summary),
+        license=str(license_),
+        installed_at=int(installed_at),
+        transaction=int(transaction),
+        manifest_digest=Digest(str(digest)),
+        signers=tuple(map(str, json.loads(signers))),
+        size=int(size),
+        entries=int(count),
+    )
+
+
+def entry_to_row(entry: OwnedEntry) -> Row:
+    """Return the columns of `ENTRY_COLUMNS`; a path equal to the location is left out."""
+    return (
+        str(entry.location),
+        entry.package,
+        None if entry.path == entry.location else str(entry.path),
+        entry.kind.value,
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.size,
+        entry.mtime_ns,
+        entry.inode,
+        None if entry.digest is None else bytes.fromhex(entry.digest),
+        # A target may hold any bytes (lone surrogates, PEP 383), which SQLite's TEXT cannot; JSON can.
+        json.dumps(entry.target) if entry.target else "",
+        int(entry.config),
+        _xattrs_text(entry.xattrs),
+        entry.hardlink and str(entry.hardlink),
+    )
+
+
+def entry_from_row(row: Row) -> OwnedEntry:
+    """Read a row of `ENTRY_COLUMNS`; raises ValueError or TypeError for a row that cannot be."""
+    (
+        location,
+        package,
+        path,
+        kind,
+        mode,
+        uid,
+        gid,
+        size,
+        mtime_ns,
+        inode,
+        digest,
+        target,
+        config,
+        xattrs,
+        hardlink,
+    ) = row
+    place = RelPath.parse(location)
+    return OwnedEntry(
+        location=place,
+        path=place if path is None else RelPath.parse(path),
+        package=str(package),
+        kind=Kind(kind),
+        mode=int(mode),
+        uid=int(uid),
+        gid=int(gid),
+        size=int(size),
+        mtime_ns=mtime_ns,
+        inode=int(inode),
+        digest=None if digest is None else Digest(digest.hex()),
+        target=str(json.loads(target)) if target else "",
+        config=bool(config),
+        xattrs=_xattrs(xattrs),
+        hardlink=None if hardlink is None else RelPath.parse(hardlink),
+    )
+
+
+def _xattrs_text(xattrs: Xattrs) -> str | None:
+    if not xattrs:
+        return None
+    return json.dumps([[name, base64.b64encode(value).decode()] for name, value in xattrs])
+
+
+def _xattrs(text: str | None) -> Xattrs:
+    if text is None:
+        return ()
+    return tuple((str(name), base64.b64decode(value, validate=True)) for name, value in json.loads(text))
+
+
+def transaction_to_row(record: TransactionRecord) -> Row:
+    """Return the columns of `TRANSACTION_COLUMNS`."""
+    packages = [
+        [one.name, None if one.old is None else str(one.old), None if one.new is None else str(one.new)]
+        for one in record.packages
+    ]
+    return (
+        record.id,
+        record.kind,
+        record.command,
+        record.started,
+        record.finished,
+        record.outcome.value,
+        record.reason,
+        json.dumps(packages),
+        json.dumps(record.notes),
+        json.dumps(record.undoes),
+        int(record.retained),
+        record.size,
+    )
+
+
+def transaction_from_row(row: Row) -> TransactionRecord:
+    """Read a row of `TRANSACTION_COLUMNS`; raises ValueError or TypeError for a row that cannot be."""
+    number, kind, command, started, finished, outcome, reason, packages, notes, undoes, retained, size = row
+    return TransactionRecord(
+        id=int(number),
+        kind=str(kind),
+        command=str(command),
+        started=int(started),
+        finished=int(finished),
+        outcome=Outcome(outcome),
+        reason=str(reason),
+        packages=tuple(
+            PackageChange(str(name), old and Version(old), new and Version(new))
+            for name, old, new in json.loads(packages)
+        ),
+        notes=tuple(map(str, json.loads(notes))),
+        undoes=tuple(map(int, json.loads(undoes))),
+        retained=bool(retained),
+        size=int(size),
+    )

@@ -1,0 +1,145 @@
+"""Pure. Do these signatures, under this trust store, let a bundle in?
+
+    signatures ── check_signatures ──► ValidSignatures ── approve ──► Approval
+
+`check_signatures` sees the manifest's bytes only; the manifest is parsed after it. `approve` then holds what the
+manifest says against what its signers may sign. Both raise or return a proof; neither returns a truth value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from intact.model.errors import Untrusted
+from intact.model.manifest import PackageIdentity
+from intact.trust.keys import PublicKey
+from intact.trust.sshsig import Signature, SignatureFault, is_valid, parse_signature
+from intact.trust.store import PRIVILEGED, TrustEntry, TrustStore
+
+__all__ = ["Approval", "ValidSignatures", "approve", "check_signatures"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ValidSignatures:
+    """Proof that trusted keys signed these bytes, or that the user let them in unsigned; made by `check_signatures`."""
+
+    name: str
+    entries: tuple[TrustEntry, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Proof that a bundle may be installed here; made by `approve`.
+
+    Attributes:
+        signers: fingerprints of the keys that vouch for it.
+        unsigned: the user said --allow-unsigned, and nobody vouches for it.
+    """
+
+    signers: tuple[str, ...]
+    unsigned: bool
+
+
+def check_signatures(
+    manifest_bytes: bytes,
+    signatures: Sequence[bytes],
+    store: TrustStore,
+    *,
+    now: int,
+    name: str,
+    allow_unsigned: bool,
+) -> ValidSignatures:
+    """Find the trusted keys that signed exactly these bytes.
+
+    Args:
+        signatures: armored, one signer each.
+        name: of the bundle, for messages.
+
+    Raises:
+        Untrusted: there is none, or a signature that claims to be by a trusted key is wrong.
+    """
+    valid: dict[bytes, TrustEntry] = {}
+    reasons: list[str] = []
+    for number, armor in enumerate(signatures, 1):
+        place = f"signature {number}"
+        try:
+            signature = parse_signature(armor)
+        except SignatureFault as fault:
+            reasons.append(f"{place}: {fault}")
+            continue
+        entry = store.entry(signature.key_blob)
+        reason = _reason_against(signature, entry, manifest_bytes, now, name)
+        if entry is not None and reason is None:
+            valid[entry.key.blob] = entry
+        else:
+            reasons.append(f"{place}: {reason}")
+    if valid or allow_unsigned:
+        return ValidSignatures(name, tuple(valid.values()))
+    raise _untrusted(name, reasons)
+
+
+def _reason_against(
+    signature: Signature, entry: TrustEntry | None, message: bytes, now: int, name: str
+) -> str | None:
+    """Say why a signature does not count; a wrong one by a known key is an attack or damage, and fatal."""
+    fingerprint = PublicKey(signature.key_blob).fingerprint
+    if entry is None:
+        return f"by {fingerprint}, a key that this root does not know"
+    if not is_valid(signature, message):
+        raise Untrusted(
+            f"the signature by the trusted key {fingerprint} does not fit the manifest: the bundle was altered",
+            path=name,
+            remedy="do not use this file; get it again from its publisher",
+        )
+    fault = entry.fault_at(now)
+    return f"by {fingerprint}, a key that {fault}" if fault is not None else None
+
+
+def _untrusted(name: str, reasons: list[str]) -> Untrusted:
+    if not reasons:
+        return Untrusted(
+            "the bundle is not signed",
+            path=name,
+            remedy="have it signed (`pkg sign BUNDLE --key KEY`), or take the risk with --allow-unsigned",
+        )
+    return Untrusted(
+        "no signature of the bundle is by a key that this root trusts",
+        path=name,
+        details=reasons,
+        remedy="if you know the publisher, get the public key from a source you trust and run `pkg key trust FILE.pub`",
+    )
+
+
+def approve(valid: ValidSignatures, identity: PackageIdentity, *, privileged: bool) -> Approval:
+    """Hold what the manifest says against what its signers may sign.
+
+    Args:
+        privileged: the package has set-id files, capabilities or owners other than root.
+
+    Raises:
+        Untrusted: none of the signers may sign this package.
+    """
+    if not valid.entries:
+        return Approval((), unsigned=True)
+    in_scope = [one for one in valid.entries if one.may_sign(identity.name)]
+    if not in_scope:
+        scopes = [
+            f"{one.key.fingerprint} may sign {', '.join(one.packages) or 'nothing'}" for one in valid.entries
+        ]
+        raise Untrusted(
+            f"none of its signers may sign the package {identity.name}",
+            path=valid.name,
+            details=scopes,
+            remedy=f"widen the key's scope with `pkg key trust FILE.pub --packages {identity.name}`",
+        )
+    able = [one for one in in_scope if not privileged or PRIVILEGED in one.roles]
+    if not able:
+        raise Untrusted(
+            f"{identity.name} brings set-id files, capabilities or special owners, which none of its signers may sign",
+            path=valid.name,
+            details=[one.key.fingerprint for one in in_scope],
+            remedy="trust the key for that: `pkg key trust FILE.pub --privileged`",
+        )
+    return Approval(tuple(one.key.fingerprint for one in able), unsigned=False)
