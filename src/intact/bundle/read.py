@@ -1,0 +1,181 @@
+"""Acts. Which bytes does somebody claim to be a bundle, before anybody has vouched for them?
+
+Only frame 0 is read, within ceilings, and taken apart into manifest bytes and signatures. Nothing is parsed
+beyond that, and no byte of the payload is touched.
+"""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from intact.bundle.head import split_head
+from intact.bundle.tarstream import TarFault
+from intact.bundle.zstdframes import (
+    MOST_HEADER_BYTES,
+    ZSTD_MAGIC,
+    FrameFault,
+    GrowingFrame,
+    parse_frame_header,
+)
+from intact.model.errors import BundleDamaged, machine_error
+from intact.model.limits import DEFAULT_LIMITS, Limits
+
+__all__ = ["UnverifiedBundle", "damaged", "open_bundle"]
+
+_CHUNK = 64 << 10
+_OTHER_FORMATS = (
+    (b"\x1f\x8b", "a gzip file"),
+    (b"\xfd7zXZ", "an xz file"),
+    (b"PK", "a zip file"),
+    (b"BZh", "a bzip2 file"),
+    (b"!<arch>\n", "an ar archive (perhaps a .deb: turn it into a bundle with `pkg build FILE.deb`)"),
+    (b"\xed\xab\xee\xdb", "an rpm package"),
+)
+
+
+class UnverifiedBundle:
+    """The head of a bundle, and the stream that follows it; made by `open_bundle`.
+
+    Attributes:
+        name: what messages call it.
+        manifest_bytes: exactly as stored; not parsed.
+        signatures: armored, one signer each.
+        head_length: bytes that frame 0 takes in the file.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        head: tuple[bytes, tuple[bytes, ...]],
+        stream: BinaryIO,
+        rest: bytes,
+        head_length: int,
+    ) -> None:
+        """Use `open_bundle`."""
+        self.name = name
+        self.manifest_bytes, self.signatures = head
+        self.head_length = head_length
+        self._stream = stream
+        self._rest = rest
+
+    def read(self, count: int) -> bytes:
+        """Return the next bytes of the payload, fewer than `count` only at the end of the file."""
+        parts = [self._rest[:count]]
+        self._rest = self._rest[count:]
+        missing = count - len(parts[0])
+        while missing:
+            chunk = _read(self._stream, missing, self.name)
+            if not chunk:
+                break
+            parts.append(chunk)
+            missing -= len(chunk)
+        return b"".join(parts)
+
+    def skip(self, count: int) -> None:
+        """Pass over payload bytes; a file is not read for that, a pipe has to be."""
+        buffered = min(count, len(self._rest))
+        self._rest = self._rest[buffered:]
+        count -= buffered
+        if count and self._stream.seekable():
+            self._stream.seek(count, os.SEEK_CUR)
+            return
+        while count:
+            chunk = _read(self._stream, min(count, _CHUNK), self.name)
+            if not chunk:
+                return
+            count -= len(chunk)
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):  # it was only read
+            self._stream.close()
+
+    def __enter__(self) -> "UnverifiedBundle":  # noqa: PYI034  Self starts with Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def damaged(name: str, what: str) -> BundleDamaged:
+    """Return the error for a bundle that is not what it should be."""
+    return BundleDamaged(
+        what, path=name, remedy="get the file again, and compare its size and checksum with the publisher's"
+    )
+
+
+def open_bundle(source: Path | BinaryIO, name: str, limits: Limits = DEFAULT_LIMITS) -> UnverifiedBundle:
+    """Read the head of a bundle.
+
+    Args:
+        source: a file, or a stream such as standard input, which then belongs to the result.
+        name: what messages call it.
+
+    Raises:
+        BundleDamaged: it is not a bundle, cut off, or beyond a ceiling.
+        MachineError: it cannot be read.
+    """
+    stream = _open(source, name) if isinstance(source, Path) else source
+    try:
+        return _read_head(stream, name, limits)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _open(path: Path, name: str) -> BinaryIO:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise machine_error("open", error, name) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise damaged(name, "this is not a regular file (`-` reads a bundle from standard input)")
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _read(stream: BinaryIO, count: int, name: str) -> bytes:
+    try:
+        return stream.read(count)
+    except OSError as error:
+        raise machine_error("read", error, name) from error
+
+
+def _read_head(stream: BinaryIO, name: str, limits: Limits) -> UnverifiedBundle:
+    start = b""
+    while len(start) < MOST_HEADER_BYTES and (chunk := _read(stream, _CHUNK, name)):
+        start += chunk
+    if not start.startswith(ZSTD_MAGIC):
+        raise damaged(name, _what_it_is(start))
+    try:
+        largest = limits.manifest + limits.signatures * (limits.signature + 1024) + 1024
+        header = parse_frame_header(start[:MOST_HEADER_BYTES], largest_window=limits.window)
+        frame = GrowingFrame(header, largest_size=largest, ratio=limits.head_ratio)
+        frame.feed(start)
+        while not frame.complete:
+            chunk = _read(stream, _CHUNK, name)
+            if not chunk:
+                break
+            if frame.fed + len(chunk) > limits.head_compressed:
+                raise damaged(name, f"its head takes more than {limits.head_compressed} bytes")
+            frame.feed(chunk)
+        head = split_head(frame.content(), limits)
+    except (FrameFault, TarFault) as fault:
+        raise damaged(name, f"the head of the bundle is not in order: {fault}") from fault
+    return UnverifiedBundle(name, head, stream, frame.unused, frame.fed)
+
+
+def _what_it_is(start: bytes) -> str:
+    if not start:
+        return "the file is empty"
+    for magic, what in _OTHER_FORMATS:
+        if start.startswith(magic):
+            return f"this is {what}, not a bundle"
+    if start[257:262] == b"ustar":
+        return "this is a plain tar archive, not a bundle"
+    return "this is not a bundle (a bundle starts with a zstd frame)"

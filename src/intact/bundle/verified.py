@@ -1,0 +1,195 @@
+"""Acts. A bundle that a trusted key vouches for: what is in it, and its content, checked before it is used.
+
+    bytes ── open_bundle ──► UnverifiedBundle ── verify ──► VerifiedBundle ── contents ──► files
+
+The order is what keeps hostile bytes harmless: signatures over the manifest's exact bytes first; then the manifest
+is parsed; then each frame's compressed bytes are held against the signed frame table, and only a frame that fits is
+decompressed; then headers and padding are compared with the only ones that the manifest allows; at the end of each
+file its digest.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator
+from typing import final
+
+from intact.bundle.entry_rules import is_privileged
+from intact.bundle.manifest_text import parse_manifest
+from intact.bundle.read import UnverifiedBundle, damaged
+from intact.bundle.tarstream import END_OF_ARCHIVE, Span, layout, member_header
+from intact.bundle.zstdframes import FrameFault, decompress_frame
+from intact.model.entries import FileEntry
+from intact.model.manifest import Frame, Manifest
+from intact.model.paths import RelPath
+from intact.trust.approval import Approval, approve, check_signatures
+from intact.trust.store import TrustStore
+
+__all__ = ["VerifiedBundle", "verify"]
+
+_PIECE = 1 << 20
+
+
+@final
+class VerifiedBundle:
+    """A bundle that may be installed; made by `verify` alone.
+
+    Attributes:
+        manifest_bytes: exactly the bytes that were signed.
+    """
+
+    def __init__(self, bundle: UnverifiedBundle, manifest: Manifest, approval: Approval) -> None:
+        """Use `verify`: an `Approval` exists only for bytes that were checked."""
+        self.name = bundle.name
+        self.manifest = manifest
+        self.manifest_bytes = bundle.manifest_bytes
+        self.approval = approval
+        self._bundle = bundle
+
+    def contents(self, needed: Collection[RelPath]) -> Iterator[tuple[FileEntry, Iterator[bytes]]]:
+        """Yield the needed files in the order of the payload, each with its content in pieces.
+
+        A frame that holds nothing needed is neither read (from a file) nor decompressed. Every yielded content has
+        to be consumed before the next file. Can be called once.
+
+        Raises:
+            BundleDamaged: bytes are missing, altered or too many.
+        """
+        files = [entry for entry in self.manifest.entries if isinstance(entry, FileEntry)]
+        wanted = [span for span in layout(files) if span.entry.path in needed]
+        stream = _PayloadStream(self._bundle, self.manifest.frames)
+        for span in wanted:
+            stream.seek(span.start)
+            entry = span.entry
+            header = member_header(entry.path, entry.size, entry.mode, entry.mtime)
+            if stream.take(len(header)) != header:
+                raise damaged(
+                    self.name, f"the archive header of {entry.path} is not the one that its manifest demands"
+                )
+            yield entry, self._content(stream, span)
+        stream.finish(check_end=not wanted or wanted[-1].end == self._end())
+
+    def _end(self) -> int:
+        return sum(frame.size for frame in self.manifest.frames) - len(END_OF_ARCHIVE)
+
+    def _content(self, stream: "_PayloadStream", span: Span) -> Iterator[bytes]:
+        state = hashlib.sha256()
+        left = span.entry.size
+        while left:
+            piece = stream.take(min(left, _PIECE))
+            state.update(piece)
+            left -= len(piece)
+            yield piece
+        if state.hexdigest() != span.entry.digest:
+            raise damaged(
+                self.name, f"the content of {span.entry.path} does not have the digest of its manifest"
+            )
+        if stream.take(span.end - span.content - span.entry.size).strip(b"\0"):
+            raise damaged(self.name, f"something is hidden behind {span.entry.path}")
+
+    def check_payload(self) -> None:
+        """Read and check everything.
+
+        Raises:
+            BundleDamaged: as `contents`.
+        """
+        everything = {entry.path for entry in self.manifest.entries if isinstance(entry, FileEntry)}
+        for _, pieces in self.contents(everything):
+            for _piece in pieces:
+                pass
+
+
+class _PayloadStream:
+    """The decompressed payload, from frames that were checked against the frame table."""
+
+    def __init__(self, bundle: UnverifiedBundle, frames: tuple[Frame, ...]) -> None:
+        self._bundle = bundle
+        self._frames = frames
+        self._next = 0
+        self._start = 0
+        self._content = b""
+        self._at = 0
+
+    def seek(self, offset: int) -> None:
+        """Go forward to an offset of the decompressed stream, over frames that are not needed."""
+        while offset >= self._start + len(self._content):
+            following = self._start + len(self._content)
+            frame = self._frames[self._next]
+            if offset >= following + frame.size:
+                self._bundle.skip(frame.compressed)
+                self._next += 1
+                self._start, self._content = following + frame.size, b""
+            else:
+                self._load()
+        self._at = offset - self._start
+
+    def take(self, count: int) -> bytes:
+        """Return exactly `count` bytes; the manifest was checked to have frames for all of them."""
+        parts = []
+        while count:
+            if self._at == len(self._content):
+                self._load()
+            part = self._content[self._at : self._at + count]
+            self._at += len(part)
+            count -= len(part)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _load(self) -> None:
+        """Read the next frame, hold it against the table, and only then decompress it."""
+        frame = self._frames[self._next]
+        stored = self._bundle.read(frame.compressed)
+        place = f"frame {self._next + 1} of {len(self._frames)}"
+        if len(stored) != frame.compressed:
+            raise damaged(
+                self._bundle.name, f"it is cut off: {place} has {len(stored)} of {frame.compressed} bytes"
+            )
+        if hashlib.sha256(stored).hexdigest() != frame.digest:
+            raise damaged(
+                self._bundle.name, f"{place} was altered: it does not have the digest of the frame table"
+            )
+        self._start += len(self._content)
+        try:
+            self._content = decompress_frame(stored, frame.size)
+        except FrameFault as fault:
+            raise damaged(self._bundle.name, f"{place}: {fault}") from fault
+        self._next += 1
+        self._at = 0
+
+    def finish(self, *, check_end: bool) -> None:
+        """Make sure that the file ends where its frame table says."""
+        if check_end and self._next < len(self._frames):
+            self.seek(sum(frame.size for frame in self._frames) - 1)
+        if check_end and self._content[-len(END_OF_ARCHIVE) :].strip(b"\0"):
+            raise damaged(self._bundle.name, "the archive does not end with zeros")
+        for frame in self._frames[self._next : -1]:
+            self._bundle.skip(frame.compressed)
+        if self._next < len(self._frames):
+            last = self._frames[-1]
+            if len(self._bundle.read(last.compressed)) != last.compressed:
+                raise damaged(self._bundle.name, "it is cut off at its end")
+        if self._bundle.read(1):
+            raise damaged(self._bundle.name, "something follows the end of the bundle")
+
+
+def verify(
+    bundle: UnverifiedBundle, store: TrustStore, *, now: int, allow_unsigned: bool = False
+) -> VerifiedBundle:
+    """Check who vouches for a bundle, and only then read its manifest.
+
+    Args:
+        now: seconds since 1970, for keys with a period of validity.
+
+    Raises:
+        Untrusted: nobody whom this root trusts for this package.
+        ManifestInvalid, FeatureUnknown: it is vouched for, and still cannot be used.
+    """
+    valid = check_signatures(
+        bundle.manifest_bytes,
+        bundle.signatures,
+        store,
+        now=now,
+        name=bundle.name,
+        allow_unsigned=allow_unsigned,
+    )
+    manifest = parse_manifest(bundle.manifest_bytes, f"{bundle.name}: .intact/manifest.toml")
+    privileged = any(is_privileged(entry) for entry in manifest.entries)
+    return VerifiedBundle(bundle, manifest, approve(valid, manifest.identity, privileged=privileged))

@@ -1,0 +1,94 @@
+"""Acts. How does a file outside the root (a bundle, a key) get to its name, whole or not at all?
+
+A new file is written under a temporary name in the same directory, synced, renamed, and the directory is synced.
+An interrupted write leaves the old file as it was.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from intact.model.errors import machine_error
+
+__all__ = ["replace_file", "scratch_file", "write_new_file"]
+
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Write the new content of `path`; it appears when the block ends without an exception.
+
+    Raises:
+        MachineError: it could not be written; what was there is untouched.
+    """
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
+    try:
+        descriptor = os.open(temporary, _CREATE, 0o600)
+    except OSError as error:
+        raise machine_error("create", error, str(path)) from error
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        _remove(temporary)
+        raise machine_error("write", error, str(path)) from error
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # the error that led here is the one to tell
+        os.unlink(path)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_new_file(path: Path, content: bytes, mode: int) -> None:
+    """Create a file that must not exist, durably, never readable by more than `mode` allows.
+
+    Raises:
+        MachineError: EEXIST if the name is taken, or the system refused.
+    """
+    try:
+        descriptor = os.open(path, _CREATE, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise machine_error("create", error, str(path)) from error
+
+
+@contextmanager
+def scratch_file(directory: Path) -> Iterator[BinaryIO]:
+    """Yield an anonymous file on the filesystem of `directory`; it is gone when the block ends.
+
+    Raises:
+        MachineError: it could not be created.
+    """
+    temporary = directory / f".{secrets.token_hex(8)}.tmp"
+    try:
+        descriptor = os.open(temporary, _CREATE, 0o600)
+        os.unlink(temporary)
+    except OSError as error:
+        raise machine_error("create", error, str(directory)) from error
+    with os.fdopen(descriptor, "w+b") as file:
+        yield file
