@@ -1,0 +1,166 @@
+"""Acts. How does a package become a bundle, the same bytes every time?
+
+1. The payload is compressed frame by frame into a scratch file beside the output, so memory stays bounded.
+2. The frame table goes into the manifest, the manifest is signed, and both become frame 0.
+3. Frame 0 and the payload are written under a temporary name, synced, and renamed.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from intact.bundle.head import head_bytes
+from intact.bundle.manifest_text import render_manifest
+from intact.bundle.package import PackageSource
+from intact.bundle.tarstream import END_OF_ARCHIVE, member_header, padding
+from intact.bundle.zstdframes import compress_frame
+from intact.model.entries import Digest, FileEntry
+from intact.model.errors import IntactError, machine_error
+from intact.model.manifest import Frame, PackageIdentity
+from intact.system.hostfiles import replace_file, scratch_file
+
+__all__ = ["BuiltBundle", "SourceChanged", "build_bundle", "write_head"]
+
+Signer = Callable[[bytes], bytes]
+
+_SMALL_FRAME = 1 << 20
+_LARGE_FRAME = 4 << 20
+_HEAD_LEVEL = 19
+
+
+class SourceChanged(IntactError):
+    """A file was written to while the bundle was being built from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltBundle:
+    """What was built.
+
+    Attributes:
+        size: bytes of the bundle.
+        content: bytes of the files in it.
+        sha256: of the bundle file.
+    """
+
+    path: Path
+    identity: PackageIdentity
+    size: int
+    content: int
+    frames: int
+    sha256: str
+
+
+def build_bundle(
+    source: PackageSource,
+    output: Path | None = None,
+    *,
+    signers: Sequence[Signer] = (),
+    level: int = 9,
+    progress: Callable[[int], None] = lambda _count: None,
+) -> BuiltBundle:
+    """Build a bundle; it appears at `output` whole or not at all.
+
+    Args:
+        output: a file or a directory; None for the bundle's own name in the working directory.
+        signers: each returns an armored signature over the exact manifest bytes.
+        level: of zstd, 1 to 19.
+        progress: called with the number of content bytes read since its last call.
+
+    Raises:
+        SourceChanged: a source is not what its digest said a moment ago.
+        MachineError: something could not be read or written.
+    """
+    path = _output_path(source.manifest.identity, output)
+    with scratch_file(path.parent) as payload:
+        frames = tuple(_write_frames(source, payload, level, progress))
+        manifest = replace(source.manifest, frames=frames)
+        text = render_manifest(manifest)
+        payload.seek(0)
+        with replace_file(path) as file:
+            write_head(file, text, [sign(text) for sign in signers])
+            shutil.copyfileobj(payload, file, 1 << 20)
+            size = file.tell()
+            digest = _digest_of(file)
+    content = sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry))
+    return BuiltBundle(path, manifest.identity, size, content, len(frames), digest)
+
+
+def write_head(file: BinaryIO, manifest: bytes, signatures: Sequence[bytes]) -> None:
+    """Write frame 0."""
+    file.write(
+        compress_frame(head_bytes(manifest, signatures), _HEAD_LEVEL if len(manifest) < _SMALL_FRAME else 3)
+    )
+
+
+def _output_path(identity: PackageIdentity, output: Path | None) -> Path:
+    # An epoch's colon would make tar take the name for a host, so it is written as in Debian's file names.
+    name = identity.file_name.replace(":", "%3a")
+    if output is None:
+        return Path.cwd() / name
+    return output / name if output.is_dir() else output.absolute()
+
+
+def _write_frames(
+    source: PackageSource, payload: BinaryIO, level: int, progress: Callable[[int], None]
+) -> Iterator[Frame]:
+    """Cut the archive into frames: small files share one, a large file has several."""
+    pending = bytearray()
+    for piece in _archive(source, progress):
+        pending += piece
+        while len(pending) >= _LARGE_FRAME:
+            yield _write_frame(payload, bytes(pending[:_LARGE_FRAME]), level)
+            del pending[:_LARGE_FRAME]
+        if not piece and len(pending) >= _SMALL_FRAME:  # an empty piece marks the end of a file
+            yield _write_frame(payload, bytes(pending), level)
+            pending.clear()
+    pending += END_OF_ARCHIVE
+    yield _write_frame(payload, bytes(pending), level)
+
+
+def _write_frame(payload: BinaryIO, content: bytes, level: int) -> Frame:
+    stored = compress_frame(content, level)
+    payload.write(stored)
+    return Frame(len(stored), len(content), Digest(hashlib.sha256(stored).hexdigest()))
+
+
+def _archive(source: PackageSource, progress: Callable[[int], None]) -> Iterator[bytes]:
+    """Yield the tar stream in pieces, an empty one behind each file, without its end."""
+    for entry in source.manifest.entries:
+        if not isinstance(entry, FileEntry):
+            continue
+        yield member_header(entry.path, entry.size, entry.mode, entry.mtime)
+        state, count = hashlib.sha256(), 0
+        with _opened(source, entry) as content:
+            while piece := content.read(_SMALL_FRAME):
+                state.update(piece)
+                count += len(piece)
+                progress(len(piece))
+                yield piece
+        if count != entry.size or state.hexdigest() != entry.digest:
+            raise SourceChanged(
+                "the file changed while the bundle was being built",
+                path=entry.path,
+                remedy="build again when nothing writes to it",
+                root_state="no bundle was written",
+            )
+        if padding(entry.size):
+            yield bytes(padding(entry.size))
+        yield b""
+
+
+def _opened(source: PackageSource, entry: FileEntry) -> BinaryIO:
+    try:
+        return source.open_content(entry)
+    except OSError as error:
+        raise machine_error("open", error, entry.path) from error
+
+
+def _digest_of(file: BinaryIO) -> str:
+    file.seek(0)
+    state = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        state.update(chunk)
+    return state.hexdigest()

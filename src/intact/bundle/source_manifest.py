@@ -1,0 +1,307 @@
+"""Acts. What did a person write in a source manifest, and which files does that mean?
+
+Globs and trees are spelled out, modes and digests read off the files. Every fault is collected, each with its
+place, so that a manifest is mended once.
+"""
+
+import difflib
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import BinaryIO
+
+from intact.bundle.entry_rules import check_entries
+from intact.bundle.fields import Faults, Fields, parse_toml
+from intact.bundle.manifest_text import read_identity, read_relations, read_upgrade_from
+from intact.bundle.package import PackageSource
+from intact.bundle.values import line_of, mode_of, owner_of, path_of, target_of
+from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry, Xattrs
+from intact.model.errors import FeatureUnknown, ManifestInvalid, machine_error
+from intact.model.limits import DEFAULT_LIMITS
+from intact.model.manifest import FORMAT, Manifest
+from intact.model.objects import CAPABILITY
+from intact.model.paths import ROOT, RelPath
+
+__all__ = ["read_source_manifest"]
+
+_TOP = frozenset({"format", "package", "file", "tree", "directory", "symlink", "hardlink"})
+_PACKAGE = frozenset(
+    "name version architecture summary license upgrade_from requires conflicts provides replaces".split()
+)
+_KEYS = {
+    "file": frozenset({"source", "path", "mode", "owner", "group", "config"}),
+    "tree": frozenset({"source", "path", "modes", "owner", "group", "exclude", "config"}),
+    "directory": frozenset({"path", "mode", "owner", "group"}),
+    "symlink": frozenset({"path", "target", "owner", "group"}),
+    "hardlink": frozenset({"path", "target"}),
+}
+_CHUNK = 1 << 20
+_REMEDY = "correct the manifest and build again"
+
+
+class _Collector:
+    """Entries found so far, with the place in the manifest that each comes from."""
+
+    def __init__(self, base: Path, faults: Faults, clamp: int | None) -> None:
+        self.base = base
+        self.faults = faults
+        self.clamp = clamp
+        self.entries: list[Entry] = []
+        self.places: list[str] = []
+        self.sources: dict[RelPath, Path] = {}
+
+    def add(self, entry: Entry, place: str) -> None:
+        self.entries.append(entry)
+        self.places.append(place)
+
+    def add_file(
+        self, source: Path, path: RelPath, row: Fields, place: str, mode: int, *, config: bool
+    ) -> None:
+        """Read a source file and note it as an entry."""
+        try:
+            size, digest, mtime = _read_source(source)
+        except OSError as error:
+            self.faults.add(place, f"{source} cannot be read: {error.strerror}")
+            return
+        if self.clamp is not None:
+            mtime = min(mtime, self.clamp)
+        owner, group = _owners(row)
+        self.add(FileEntry(path, mode, owner, group, max(mtime, 0), size, digest, config), place)
+        self.sources[path] = source
+
+
+def read_source_manifest(path: Path, *, epoch: int | None = None) -> PackageSource:
+    """Read a source manifest and everything that it names.
+
+    Args:
+        path: the manifest; sources are relative to its directory.
+        epoch: SOURCE_DATE_EPOCH, the latest time that may appear in the bundle.
+
+    Raises:
+        ManifestInvalid: with every fault and its place.
+        MachineError: the manifest itself cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(DEFAULT_LIMITS.source_manifest + 1)
+    except OSError as error:
+        raise machine_error("read", error, str(path)) from error
+    if len(text) > DEFAULT_LIMITS.source_manifest:
+        raise ManifestInvalid("the manifest is too long", path=str(path), remedy=_REMEDY)
+    table = parse_toml(text, str(path))
+    if table.get("format") not in {FORMAT, None}:
+        raise FeatureUnknown(f"this pkg reads format {FORMAT}", path=str(path), remedy="upgrade pkg")
+    faults = Faults()
+    collector = _Collector(path.parent, faults, epoch)
+    manifest = _read(table, collector)
+    faults.refuse_if_any(str(path), _REMEDY)
+    sources = collector.sources
+
+    def open_content(entry: FileEntry) -> BinaryIO:
+        return sources[entry.path].open("rb")
+
+    return PackageSource(manifest, open_content)
+
+
+def _read(table: dict[str, object], collector: _Collector) -> Manifest:
+    faults = collector.faults
+    top = Fields(table, "", faults, _TOP)
+    top.number("format", FORMAT, FORMAT, required=True)
+    package = Fields(top.table_of("package", required=True), "package.", faults, _PACKAGE)
+    for kind, read in (
+        ("file", _read_file),
+        ("tree", _read_tree),
+        ("directory", _read_directory),
+        ("symlink", _read_symlink),
+        ("hardlink", _read_hardlink),
+    ):
+        for number, row in enumerate(top.tables(kind)):
+            place = f"{kind}[{number}]"
+            read(Fields(row, f"{place}.", faults, _KEYS[kind]), place, collector)
+    order = sorted(range(len(collector.entries)), key=lambda at: collector.entries[at].path)
+    entries = tuple(collector.entries[at] for at in order)
+    places = [collector.places[at] for at in order]
+    check_entries(entries, lambda at: places[at], faults)
+    newest = max((entry.mtime for entry in entries if isinstance(entry, FileEntry)), default=0)
+    return Manifest(
+        identity=read_identity(package),
+        summary=package.text("summary", line_of, ""),
+        license=package.text("license", line_of, ""),
+        relations=read_relations(package),
+        upgrade_from=read_upgrade_from(package),
+        created=newest if collector.clamp is None else collector.clamp,
+        entries=entries,
+    )
+
+
+def _owners(row: Fields) -> tuple[str, str]:
+    return row.text("owner", owner_of, "root"), row.text("group", owner_of, "root")
+
+
+def _read_source(source: Path) -> tuple[int, Digest, int]:
+    """Return (size, digest, mtime) of a regular file."""
+    descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "not a regular file")
+        state, size = hashlib.sha256(), 0
+        while chunk := file.read(_CHUNK):
+            state.update(chunk)
+            size += len(chunk)
+        return size, Digest(state.hexdigest()), int(status.st_mtime)
+
+
+def _read_file(row: Fields, place: str, collector: _Collector) -> None:
+    source = row.text("source", line_of, "", required=True)
+    destination = row.text("path", line_of, "", required=True)
+    if not source or not destination:
+        return
+    found = _expand(collector.base, source)
+    if not found:
+        near = difflib.get_close_matches(source, _names(collector.base), 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        row.fault("source", f"{source} matches no file{hint}")
+    is_directory = destination.endswith("/")
+    if len(found) > 1 and not is_directory:
+        row.fault(
+            "path", f"{source} matches {len(found)} files; end the path with / to put them into a directory"
+        )
+        return
+    prefix = row.text("path", lambda text: path_of(text.rstrip("/")), ROOT)
+    for one in found:
+        path = prefix / one.name if is_directory else prefix
+        if _is_sound(path, row):
+            mode = row.text(
+                "mode", mode_of, 0o755 if os.access(one, os.X_OK) and _is_executable(one) else 0o644
+            )
+            collector.add_file(one, path, row, place, mode, config=row.flag("config"))
+
+
+def _is_executable(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o111)
+
+
+def _is_sound(path: RelPath, row: Fields) -> bool:
+    if not path:
+        return False
+    try:
+        path_of(path)
+    except ValueError as fault:
+        row.fault("path", f"{path!r}: {fault}")
+        return False
+    return True
+
+
+def _expand(base: Path, pattern: str) -> list[Path]:
+    """Find the regular files that a source names, links followed, sorted."""
+    if not any(one in pattern for one in "*?["):
+        one = base / pattern
+        return [one] if one.is_file() else []
+    where = Path(pattern)
+    if where.is_absolute():
+        base, pattern = Path("/"), str(where.relative_to("/"))
+    return sorted(one for one in base.glob(pattern) if one.is_file())
+
+
+def _names(base: Path) -> list[str]:
+    return [one.name for one in base.iterdir()] if base.is_dir() else []
+
+
+def _read_tree(row: Fields, place: str, collector: _Collector) -> None:
+    source = row.text("source", line_of, "", required=True)
+    top = collector.base / source
+    if not source or not top.is_dir():
+        if source:
+            row.fault("source", f"{source} is not a directory")
+        return
+    prefix = row.text("path", lambda text: path_of(text.strip("/")) if text.strip("/") else ROOT, ROOT)
+    keep = row.text("modes", _modes, "plain") == "keep"
+    exclude, config = row.texts("exclude", line_of), row.texts("config", line_of)
+    for inner in _walk(top, "", exclude):
+        path = RelPath(f"{prefix}/{inner}" if prefix else inner)
+        if _is_sound(path, row):
+            is_config = any(fnmatchcase(inner, glob) for glob in config)
+            _read_tree_member(top / inner, path, row, place, collector, keep=keep, config=is_config)
+
+
+def _modes(text: str) -> str:
+    if text not in {"plain", "keep"}:
+        raise ValueError('must be "plain" (rwx bits as the owner has them) or "keep" (as they are)')
+    return text
+
+
+def _walk(top: Path, inner: str, exclude: tuple[str, ...]) -> Iterator[str]:
+    for name in sorted(os.listdir(top / inner)):
+        path = f"{inner}/{name}" if inner else name
+        if any(fnmatchcase(path, glob) for glob in exclude):
+            continue
+        yield path
+        if stat.S_ISDIR((top / path).lstat().st_mode):
+            yield from _walk(top, path, exclude)
+
+
+def _read_tree_member(
+    source: Path, path: RelPath, row: Fields, place: str, collector: _Collector, *, keep: bool, config: bool
+) -> None:
+    status = source.lstat()
+    mode = stat.S_IMODE(status.st_mode)
+    owner, group = _owners(row)
+    if stat.S_ISLNK(status.st_mode):
+        try:
+            collector.add(SymlinkEntry(path, target_of(os.readlink(source)), owner, group), place)
+        except ValueError as fault:
+            row.fault("source", f"{path}: {fault}")
+    elif stat.S_ISDIR(status.st_mode):
+        collector.add(DirectoryEntry(path, mode if keep else 0o755, owner, group), place)
+    elif stat.S_ISREG(status.st_mode):
+        plain = 0o755 if mode & 0o100 else 0o644
+        collector.add_file(source, path, row, place, mode if keep else plain, config=config)
+        if keep:
+            _take_capability(source, collector)
+    else:
+        row.fault("source", f"{path} is a device, pipe or socket, which no bundle can hold")
+
+
+def _take_capability(source: Path, collector: _Collector) -> None:
+    try:
+        xattrs: Xattrs = ((CAPABILITY, os.getxattr(source, CAPABILITY)),)
+    except OSError:
+        return
+    last = collector.entries[-1]
+    if isinstance(last, FileEntry):
+        collector.entries[-1] = FileEntry(
+            last.path,
+            last.mode,
+            last.owner,
+            last.group,
+            last.mtime,
+            last.size,
+            last.digest,
+            last.config,
+            xattrs,
+        )
+
+
+def _read_directory(row: Fields, place: str, collector: _Collector) -> None:
+    path = row.text("path", lambda text: path_of(text.rstrip("/")), ROOT, required=True)
+    mode = row.text("mode", mode_of, 0o755)
+    if path:
+        collector.add(DirectoryEntry(path, mode, *_owners(row)), place)
+
+
+def _read_symlink(row: Fields, place: str, collector: _Collector) -> None:
+    path = row.text("path", path_of, ROOT, required=True)
+    target = row.text("target", target_of, "", required=True)
+    if path and target:
+        collector.add(SymlinkEntry(path, target, *_owners(row)), place)
+
+
+def _read_hardlink(row: Fields, place: str, collector: _Collector) -> None:
+    path = row.text("path", path_of, ROOT, required=True)
+    target = row.text("target", path_of, ROOT, required=True)
+    if path and target:
+        collector.add(HardlinkEntry(path, target), place)
