@@ -29,7 +29,7 @@ __all__ = ["read_source_manifest"]
 
 _TOP = frozenset({"format", "package", "file", "tree", "directory", "symlink", "hardlink"})
 _PACKAGE = frozenset(
-    "name version architecture summary license upgrade_from requires conflicts provides replaces".split()
+    ["name", "version", "architecture", "summary", "license", "upgrade_from", "requires", "conflicts", "provides", "replaces"]
 )
 _KEYS = {
     "file": frozenset({"source", "path", "mode", "owner", "group", "config"}),

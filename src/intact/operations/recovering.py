@@ -1,0 +1,21 @@
+"""Acts. Finish or undo an interrupted transaction now, or only tell about it."""
+
+from intact.operations.root import Environment, Root, change
+from intact.transaction.recover import Direction, Interrupted, Recovered, find_interrupted, recover
+
+__all__ = ["interrupted", "recover_now"]
+
+
+def interrupted(root: Root) -> list[Interrupted]:
+    """Tell which transactions are neither finished nor undone; changes nothing."""
+    return find_interrupted(root.disk, root.layout)
+
+
+def recover_now(root: Root, direction: Direction, environment: Environment) -> list[Recovered]:
+    """Finish or undo what was interrupted.
+
+    Raises:
+        RecoveryFailed: it could be neither finished nor undone.
+    """
+    with change(root, environment, recovery=False):
+        return recover(root.disk, root.layout, direction, now=environment.clock())

@@ -1,0 +1,192 @@
+"""Acts. Bring the root back to what it was before a transaction, from what is retained on this machine.
+
+Needs no bundle and no network. A rollback is a transaction like any other: it can be interrupted, recovered, and rolled back
+itself.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from intact.model.actions import PackageChange, Plan
+from intact.model.errors import Conflict, UnknownTransaction
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.objects import Kind, NewDirectory
+from intact.model.paths import RelPath
+from intact.operations.execute import Prepared, execute
+from intact.operations.receipt import Receipt
+from intact.operations.root import Environment, Root, change
+from intact.operations.survey import observe_locations, survey_terrain, with_rights
+from intact.plan.assemble import Terrain, assemble
+from intact.plan.change import Change
+from intact.plan.config import NEW_SUFFIX
+from intact.plan.reversal import images_of, merge_images, reverse
+from intact.state.database import Database
+from intact.transaction.journal import Journal
+from intact.transaction.phases import Phase
+from intact.transaction.plan_text import TransactionPlan, parse_plan
+
+__all__ = ["choose_undone", "roll_back_to"]
+
+_Packages = tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...]
+
+
+def roll_back_to(
+    root: Root, number: int | None, environment: Environment, *, dry_run: bool = False
+) -> Receipt:
+    """Undo the newest transaction, or everything back to and including transaction `number`.
+
+    What was edited since stays, and the receipt says so.
+
+    Raises:
+        UnknownTransaction: there is none, it was undone already, or its content is no longer retained.
+        Conflict: something that nobody planned with is in the way.
+    """
+    with change(root, environment) as recovered, root.database() as database:
+        undone = choose_undone(database.history(), number)
+        prepared = _prepare(root, database, undone)
+        return execute(root, prepared, environment, recovered, dry_run=dry_run)
+
+
+def choose_undone(history: Sequence[TransactionRecord], number: int | None) -> tuple[TransactionRecord, ...]:
+    """Choose the transactions to undo, newest first.
+
+    A rollback and what it undid cancel each other out, so neither has to be undone.
+
+    Args:
+        history: newest first.
+
+    Raises:
+        UnknownTransaction: as `roll_back_to`.
+    """
+    committed = [one for one in history if one.outcome is Outcome.COMMITTED]
+    if number is None:
+        if not committed:
+            raise UnknownTransaction("there is no transaction to roll back")
+        number = committed[0].id
+    chosen: list[TransactionRecord] = []
+    cancelled: set[int] = set()
+    for one in committed:
+        if one.id < number:
+            break
+        if one.id in cancelled:
+            continue
+        if one.undoes and min(one.undoes) >= number and one.id != number:
+            cancelled |= set(one.undoes)
+            continue
+        chosen.append(one)
+    _insist_on_content(chosen, number, committed)
+    return tuple(chosen)
+
+
+def _insist_on_content(
+    chosen: Sequence[TransactionRecord], number: int, committed: Sequence[TransactionRecord]
+) -> None:
+    remedy = "`pkg history` shows which transactions can be rolled back"
+    if number not in {one.id for one in committed}:
+        raise UnknownTransaction(f"there is no committed transaction {number}", remedy=remedy)
+    if number not in {one.id for one in chosen}:
+        raise UnknownTransaction(f"transaction {number} was rolled back already", remedy=remedy)
+    missing = [str(one.id) for one in chosen if not one.retained]
+    if missing:
+        raise UnknownTransaction(
+            f"the replaced files of transaction {', '.join(missing)} are no longer kept", remedy=remedy
+        )
+
+
+def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]) -> Prepared:
+    plans = [_read_plan(root, one.id) for one in reversed(undone)]
+    images = merge_images(
+        image for plan in plans for step in plan.steps for image in images_of(step.action, step.slot)
+    )
+    owners = database.owners(images)
+    is_config = frozenset(at for at, entries in owners.items() if any(one.config for one in entries))
+    beside = [RelPath(at + NEW_SUFFIX) for at in is_config]
+    observed = observe_locations(root.disk, [*images, *beside], owners)
+    terrain = survey_terrain(root.disk, observed, images)
+    reversal = reverse(images, observed, is_config)
+    _insist_on_free_directories(reversal.changes, terrain)
+    actions = assemble(with_rights(root.disk, reversal.changes), reversal.attributes, terrain)
+    installed, removed = _packages_before(root, undone)
+    names = sorted({*removed, *(package.identity.name for package, _ in installed)})
+    before = tuple(
+        (package, tuple(database.entries(name)))
+        for name in names
+        if (package := database.package(name)) is not None
+    )
+    return Prepared(
+        kind="rollback",
+        plan=Plan(actions, _changes(installed, before, names), tuple(reversal.notes)),
+        installed=installed,
+        removed=tuple(name for name in removed if database.package(name) is not None),
+        before=before,
+        undoes=tuple(one.id for one in undone),
+    )
+
+
+def _read_plan(root: Root, number: int) -> TransactionPlan:
+    """Read the plan of a retained transaction, as its journal vouches for it."""
+    places = root.layout.transaction(number)
+    journal = Journal.load(root.disk, places.journal, number)
+    is_there = root.disk.observe(places.plan) is not None
+    text = root.disk.read_file(places.plan) if is_there else b""
+    if journal is None or hashlib.sha256(text).hexdigest() != journal.attached(Phase.STAGED):
+        raise UnknownTransaction(
+            f"the plan of transaction {number} is missing or altered, so it cannot be rolled back",
+            path=f"/{places.plan}",
+            remedy="install the bundle of the version that you want back",
+        )
+    return parse_plan(text, f"/{places.plan}")
+
+
+def _insist_on_free_directories(changes: Sequence[Change], terrain: Terrain) -> None:
+    """A directory can make room for what was there before only if nothing else is in it.
+
+    Raises:
+        Conflict: names what is in the way.
+    """
+    going = {change.location for change in changes if change.new is None}
+    problems = []
+    for change in changes:
+        is_directory = change.old is not None and change.old.kind is Kind.DIRECTORY
+        if not is_directory or change.new is None or isinstance(change.new, NewDirectory):
+            continue
+        pending = [change.location]
+        while pending:
+            at = pending.pop()
+            for name in terrain.listings.get(at, ()):
+                path = at / name
+                if path not in going:
+                    problems.append(
+                        f"/{path}: was created since, in a directory that has to go; move it away first"
+                    )
+                elif path in terrain.listings:
+                    pending.append(path)
+    if problems:
+        raise Conflict("this cannot be rolled back as it is", details=problems)
+
+
+def _packages_before(root: Root, undone: Sequence[TransactionRecord]) -> tuple[_Packages, tuple[str, ...]]:
+    """Return the packages as they were before the oldest of the transactions, and those that were not there."""
+    found: dict[str, tuple[InstalledPackage, tuple[OwnedEntry, ...]]] = {}
+    absent: set[str] = set()
+    for one in undone:  # newest first, so that the oldest has the last word
+        path = root.disk.host_path(root.layout.transaction(one.id).before_database)
+        with Database.open(path) as database:
+            rows = {
+                row.identity.name: (row, tuple(database.entries(row.identity.name)))
+                for row in database.packages()
+            }
+        new_names = {change.name for change in one.packages if change.old is None}
+        for name, row in rows.items():
+            found[name] = row
+            absent.discard(name)
+        for name in new_names:
+            found.pop(name, None)
+            absent.add(name)
+    return tuple(found[name] for name in sorted(found)), tuple(sorted(absent))
+
+
+def _changes(installed: _Packages, before: _Packages, names: Sequence[str]) -> tuple[PackageChange, ...]:
+    will_be = {package.identity.name: package.identity.version for package, _ in installed}
+    was = {package.identity.name: package.identity.version for package, _ in before}
+    return tuple(PackageChange(name, was.get(name), will_be.get(name)) for name in names)

@@ -1,0 +1,105 @@
+"""Acts. Does the root still hold what the packages brought?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from intact.model.installed import OwnedEntry
+from intact.model.objects import Kind, Observed
+from intact.operations.remove import insist_on_installed
+from intact.operations.root import Environment, Root
+
+__all__ = ["Difference", "Verification", "verify"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One path that is not as it was installed.
+
+    Attributes:
+        what: ``missing``, ``type``, ``content``, ``target``, ``mode``, ``owner`` or ``rights``.
+        expected: as text, for people.
+        is_config: a local edit of a configuration file, which is nobody's fault.
+    """
+
+    package: str
+    location: str
+    what: str
+    expected: str
+    found: str
+    is_config: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was looked at, and what was found.
+
+    Attributes:
+        checked: number of paths.
+    """
+
+    packages: tuple[str, ...]
+    checked: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether all that is different are edited configuration files."""
+        return all(one.is_config for one in self.differences)
+
+
+def verify(root: Root, names: Sequence[str], environment: Environment) -> Verification:
+    """Compare the packages, or all of them, with the disk; every file is read.
+
+    Raises:
+        UnknownPackage: one of them is not installed.
+    """
+    with root.database() as database:
+        insist_on_installed(database, names)
+        chosen = sorted(set(names)) or [one.identity.name for one in database.packages()]
+        entries = [entry for name in chosen for entry in database.entries(name)]
+    found: list[Difference] = []
+    for number, entry in enumerate(entries, 1):
+        found += _differences(root, entry)
+        environment.progress("verify", number, len(entries))
+    return Verification(tuple(chosen), len(entries), tuple(found))
+
+
+def _differences(root: Root, entry: OwnedEntry) -> list[Difference]:
+    seen = root.disk.observe(entry.location, xattrs=bool(entry.xattrs))
+    if seen is None:
+        return [_difference(entry, "missing", entry.kind.value, "nothing")]
+    if seen.kind is not entry.kind and not _is_linked_directory(entry, seen):
+        return [_difference(entry, "type", entry.kind.value, seen.kind.value)]
+    found = []
+    if entry.kind is Kind.SYMLINK and seen.target != entry.target:
+        found.append(_difference(entry, "target", entry.target, seen.target))
+    if entry.kind is not Kind.SYMLINK and seen.kind is not Kind.SYMLINK:
+        if seen.mode != entry.mode:
+            found.append(_difference(entry, "mode", f"{entry.mode:04o}", f"{seen.mode:04o}"))
+        missing = sorted({name for name, _ in entry.xattrs} - {name for name, _ in seen.xattrs})
+        if missing:
+            found.append(_difference(entry, "rights", ", ".join(missing), "nothing"))
+    if (seen.uid, seen.gid) != (entry.uid, entry.gid):
+        found.append(_difference(entry, "owner", f"{entry.uid}:{entry.gid}", f"{seen.uid}:{seen.gid}"))
+    if entry.kind is Kind.FILE:
+        found += _content_difference(root, entry, seen)
+    return found
+
+
+def _is_linked_directory(entry: OwnedEntry, seen: Observed) -> bool:
+    """An administrator may move a directory elsewhere and leave a link."""
+    return entry.kind is Kind.DIRECTORY and seen.kind is Kind.SYMLINK
+
+
+def _content_difference(root: Root, entry: OwnedEntry, seen: Observed) -> list[Difference]:
+    if seen.size != entry.size:
+        return [_difference(entry, "content", f"{entry.size} bytes", f"{seen.size} bytes")]
+    digest = root.disk.digest(entry.location)
+    if digest != entry.digest:
+        return [_difference(entry, "content", f"sha256 {entry.digest}", f"sha256 {digest}")]
+    return []
+
+
+def _difference(entry: OwnedEntry, what: str, expected: str, found: str) -> Difference:
+    is_config = entry.config and what in {"content", "missing", "mode", "owner"}
+    return Difference(entry.package, f"/{entry.location}", what, expected, found, is_config)
