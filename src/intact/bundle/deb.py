@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from email.parser import HeaderParser
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, TypeVar, cast
 
 import zstandard
 
@@ -29,12 +29,13 @@ from intact.model.errors import machine_error
 from intact.model.manifest import Manifest, PackageIdentity, Relations
 from intact.model.objects import CAPABILITY
 from intact.model.paths import RelPath
-from intact.model.relations import Relation, RelationFault, Requirement, parse_relation, parse_requirement
+from intact.model.relations import Relation, RelationFault, parse_relation, parse_requirement
 from intact.model.versions import Version, VersionFault
 from intact.system.hostfiles import scratch_file
 
 __all__ = ["read_deb"]
 
+_T = TypeVar("_T")
 _CHUNK = 1 << 20
 _MOST_CONTROL = 32 << 20
 _AR_MAGIC = b"!<arch>\n"
@@ -142,18 +143,18 @@ def _ar_members(file: BinaryIO, name: str) -> Iterator[tuple[str, _Member]]:
         at += 60 + size + size % 2
 
 
-def _decompressed(member: _Member, member_name: str, name: str) -> "_Readable":
+# tarfile and zstandard only ever call read() on a stream, so an object with that method is one for them.
+def _decompressed(member: _Member, member_name: str, name: str) -> IO[bytes]:
     part = _Part(member)
     suffix = member_name.rpartition(".tar")[2]
     if suffix == ".zst":
-        reader: _Readable = zstandard.ZstdDecompressor().stream_reader(part)  # type: ignore[arg-type]  # only read() is used
-        return reader
+        return cast("IO[bytes]", zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", part)))
     if suffix == ".xz":
-        return _Decoded(part, lzma.LZMADecompressor().decompress)
+        return cast("IO[bytes]", _Decoded(part, lzma.LZMADecompressor().decompress))
     if suffix == ".gz":
-        return _Decoded(part, zlib.decompressobj(31).decompress)
+        return cast("IO[bytes]", _Decoded(part, zlib.decompressobj(31).decompress))
     if suffix == "":
-        return part
+        return cast("IO[bytes]", part)
     raise damaged(name, f"{member_name} is compressed in a way that is not known")
 
 
@@ -173,12 +174,9 @@ class _Decoded:
         return data
 
 
-_Readable = _Part | _Decoded | zstandard.ZstdDecompressionReader
-
-
-def _control_files(stream: "_Readable") -> dict[str, bytes]:
+def _control_files(stream: IO[bytes]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[arg-type]  # a stream is only read
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isreg() and member.size <= _MOST_CONTROL else None
             if content is not None:
@@ -221,8 +219,8 @@ class _SpoolPart(BytesIO):
         return data
 
 
-def _read_data(stream: "_Readable", contents: _Contents) -> None:
-    with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[arg-type]  # a stream is only read
+def _read_data(stream: IO[bytes], contents: _Contents) -> None:
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             text = member.name.removeprefix("./").rstrip("/")
             if text in {"", "."}:
@@ -324,23 +322,21 @@ def _relations(value: Callable[[str], str], faults: Faults) -> Relations:
         texts = ",".join(filter(None, map(value, names))).split(",")
         return list(dict.fromkeys(text.strip() for text in texts if text.strip()))
 
-    def relations(*names: str) -> tuple[Relation, ...]:
-        found = []
+    def parsed(parse: Callable[[str], _T], *names: str) -> tuple[_T, ...]:
+        found: dict[_T, None] = {}
         for text in read(names):
+            plain = "|".join(map(_plain, text.split("|")))
             try:
-                found.append(parse_relation(_plain(text)))
+                found[parse(plain)] = None
             except RelationFault as fault:
                 faults.add(f"control: {names[0]}", str(fault))
-        return tuple(dict.fromkeys(found))
+        return tuple(found)
 
-    requires: list[Requirement] = []
-    for text in read(("Pre-Depends", "Depends")):
-        try:
-            requires.append(parse_requirement("|".join(map(_plain, text.split("|")))))
-        except RelationFault as fault:
-            faults.add("control: Depends", str(fault))
+    def relations(*names: str) -> tuple[Relation, ...]:
+        return parsed(parse_relation, *names)
+
     return Relations(
-        requires=tuple(dict.fromkeys(requires)),
+        requires=parsed(parse_requirement, "Pre-Depends", "Depends"),
         conflicts=relations("Conflicts", "Breaks"),
         provides=relations("Provides"),
         replaces=relations("Replaces"),

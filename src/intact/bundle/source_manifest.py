@@ -29,7 +29,18 @@ __all__ = ["read_source_manifest"]
 
 _TOP = frozenset({"format", "package", "file", "tree", "directory", "symlink", "hardlink"})
 _PACKAGE = frozenset(
-    ["name", "version", "architecture", "summary", "license", "upgrade_from", "requires", "conflicts", "provides", "replaces"]
+    [
+        "name",
+        "version",
+        "architecture",
+        "summary",
+        "license",
+        "upgrade_from",
+        "requires",
+        "conflicts",
+        "provides",
+        "replaces",
+    ]
 )
 _KEYS = {
     "file": frozenset({"source", "path", "mode", "owner", "group", "config"}),
@@ -235,7 +246,7 @@ def _modes(text: str) -> str:
 
 
 def _walk(top: Path, inner: str, exclude: tuple[str, ...]) -> Iterator[str]:
-    for name in sorted(os.listdir(top / inner)):
+    for name in sorted(one.name for one in (top / inner).iterdir()):
         path = f"{inner}/{name}" if inner else name
         if any(fnmatchcase(path, glob) for glob in exclude):
             continue
@@ -244,7 +255,7 @@ def _walk(top: Path, inner: str, exclude: tuple[str, ...]) -> Iterator[str]:
             yield from _walk(top, path, exclude)
 
 
-def _read_tree_member(
+def _read_tree_member(  # noqa: PLR0913  one step of a walk, with all that it needs
     source: Path, path: RelPath, row: Fields, place: str, collector: _Collector, *, keep: bool, config: bool
 ) -> None:
     status = source.lstat()
@@ -252,7 +263,7 @@ def _read_tree_member(
     owner, group = _owners(row)
     if stat.S_ISLNK(status.st_mode):
         try:
-            collector.add(SymlinkEntry(path, target_of(os.readlink(source)), owner, group), place)
+            collector.add(SymlinkEntry(path, target_of(str(source.readlink())), owner, group), place)
         except ValueError as fault:
             row.fault("source", f"{path}: {fault}")
     elif stat.S_ISDIR(status.st_mode):

@@ -14,4 +14,5 @@ def text_of(value: str) -> str:
 
 
 def text_list_of(values: Iterable[str]) -> str:
+    """Write a list of TOML basic strings, each value once."""
     return f"[{', '.join(map(text_of, dict.fromkeys(values)))}]"

@@ -95,9 +95,9 @@ class Locator:
     def _insist_on_trust(self, location: RelPath, link: Observed) -> None:
         holder = self.observe(location.parent)
         trusted = {0, os.geteuid()}
-        if holder is not None and link.uid in trusted and holder.uid in trusted:
-            if not holder.mode & _WRITABLE_BY_OTHERS:
-                return
+        safe_holder = holder is not None and holder.uid in trusted and not holder.mode & _WRITABLE_BY_OTHERS
+        if safe_holder and link.uid in trusted:
+            return
         raise Conflict(
             "a link on the way can be changed by other users, so it is not followed",
             path=f"/{location}",

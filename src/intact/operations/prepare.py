@@ -81,7 +81,7 @@ def prepare(
             details=problems,
             remedy="solve what is named above, then run the same command again",
         )
-    return _prepared(root, database, bundles, removed, situation, decisions, now)
+    return _prepared(root, database, bundles, removed, (situation, decisions), now)
 
 
 def _takeovers(
@@ -211,11 +211,11 @@ def _prepared(
     database: Database,
     bundles: tuple[VerifiedBundle, ...],
     removed: tuple[str, ...],
-    situation: Situation,
-    decisions: Decisions,
+    decided: tuple[Situation, Decisions],
     now: int,
 ) -> Prepared:
     """Put decisions together into a plan and the database's rows."""
+    situation, decisions = decided
     changes = with_rights(root.disk, decisions.changes)
     actions = assemble(changes, decisions.attributes, situation.terrain)
     rows = [(_row(bundle, now), _seen_inodes(situation, decisions, bundle)) for bundle in bundles]

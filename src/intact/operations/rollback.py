@@ -144,13 +144,13 @@ def _insist_on_free_directories(changes: Sequence[Change], terrain: Terrain) -> 
     Raises:
         Conflict: names what is in the way.
     """
-    going = {change.location for change in changes if change.new is None}
+    going = {one.location for one in changes if one.new is None}
     problems = []
-    for change in changes:
-        is_directory = change.old is not None and change.old.kind is Kind.DIRECTORY
-        if not is_directory or change.new is None or isinstance(change.new, NewDirectory):
+    for one in changes:
+        is_directory = one.old is not None and one.old.kind is Kind.DIRECTORY
+        if not is_directory or one.new is None or isinstance(one.new, NewDirectory):
             continue
-        pending = [change.location]
+        pending = [one.location]
         while pending:
             at = pending.pop()
             for name in terrain.listings.get(at, ()):
@@ -176,7 +176,7 @@ def _packages_before(root: Root, undone: Sequence[TransactionRecord]) -> tuple[_
                 row.identity.name: (row, tuple(database.entries(row.identity.name)))
                 for row in database.packages()
             }
-        new_names = {change.name for change in one.packages if change.old is None}
+        new_names = {changed.name for changed in one.packages if changed.old is None}
         for name, row in rows.items():
             found[name] = row
             absent.discard(name)

@@ -75,7 +75,7 @@ class Database:
         """Close the file."""
         self._connection.close()
 
-    def __enter__(self) -> "Database":
+    def __enter__(self) -> "Database":  # noqa: PYI034  Self starts with Python 3.11
         return self
 
     def __exit__(

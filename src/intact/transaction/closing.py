@@ -47,9 +47,15 @@ def _retain_manifests(disk: Disk, layout: StateLayout, committed: CommittedTrans
 
 
 def _drop_manifests(disk: Disk, layout: StateLayout) -> None:
-    """Delete the manifests of packages that are no longer installed."""
-    with Database.open(disk.host_path(layout.database)) as database:
-        needed = {f"{package.manifest_digest}.toml" for package in database.packages()}
+    """Delete the manifests that neither an installed package nor a retained transaction needs."""
+    databases = [layout.database]
+    for name in disk.list_directory(layout.transactions):
+        if name.isdigit():
+            databases.append(layout.transaction(int(name)).before_database)
+    needed: set[str] = set()
+    for path in databases:
+        with Database.open(disk.host_path(path)) as database:
+            needed.update(f"{package.manifest_digest}.toml" for package in database.packages())
     for name in disk.list_directory(layout.manifests):
         if name not in needed:
             disk.remove_file(layout.manifests / name)
