@@ -48,10 +48,8 @@ def _retain_manifests(disk: Disk, layout: StateLayout, committed: CommittedTrans
 
 def _drop_manifests(disk: Disk, layout: StateLayout) -> None:
     """Delete the manifests that neither an installed package nor a retained transaction needs."""
-    databases = [layout.database]
-    for name in disk.list_directory(layout.transactions):
-        if name.isdigit():
-            databases.append(layout.transaction(int(name)).before_database)
+    numbers = [int(name) for name in disk.list_directory(layout.transactions) if name.isdigit()]
+    databases = [layout.database, *(layout.transaction(number).before_database for number in numbers)]
     needed: set[str] = set()
     for path in databases:
         with Database.open(disk.host_path(path)) as database:

@@ -1,0 +1,195 @@
+"""Acts. The commands that only ask; they work for every user and never wait."""
+
+from typing import Any
+
+import click
+
+from intact.cli.session import Session, root_path
+from intact.cli.words import change_line, shown, size_text, time_text
+from intact.model.errors import UnknownTransaction
+from intact.model.installed import InstalledPackage, OwnedEntry, TransactionRecord
+from intact.operations.asking import config_cases, installed_package, owners_of
+
+__all__ = ["COMMANDS"]
+
+
+def _package_document(package: InstalledPackage) -> dict[str, Any]:
+    relations = package.relations
+    return {
+        "name": package.identity.name,
+        "version": str(package.identity.version),
+        "architecture": package.identity.architecture,
+        "summary": package.summary,
+        "license": package.license,
+        "requires": [str(one) for one in relations.requires],
+        "conflicts": [str(one) for one in relations.conflicts],
+        "provides": [str(one) for one in relations.provides],
+        "replaces": [str(one) for one in relations.replaces],
+        "installed_at": package.installed_at,
+        "transaction": package.transaction,
+        "manifest_sha256": package.manifest_digest,
+        "signers": list(package.signers),
+        "size": package.size,
+        "entries": package.entries,
+    }
+
+
+@click.command("list")
+@click.pass_obj
+def _list(session: Session) -> int:
+    """List the installed packages."""
+    with session.root() as root, root.database() as database:
+        packages = database.packages()
+    lines = [
+        f"{shown(one.identity.name)} {one.identity.version} {one.identity.architecture}"
+        + ("" if one.signers else "  (unsigned)")
+        for one in packages
+    ]
+    session.screen.result({"packages": [_package_document(one) for one in packages]}, lines)
+    return 0
+
+
+@click.command("info")
+@click.argument("name")
+@click.pass_obj
+def _info(session: Session, name: str) -> int:
+    """Show one installed package."""
+    with session.root() as root:
+        package = installed_package(root, name)
+    document = _package_document(package)
+    lines = [
+        f"{key.replace('_', ' ') + ':':17}{shown(', '.join(value) if isinstance(value, list) else value)}"
+        for key, value in document.items()
+        if value not in ("", [])
+    ]
+    lines = [
+        f"{'installed at:':17}{time_text(package.installed_at)}" if one.startswith("installed at:") else one
+        for one in lines
+    ]
+    lines = [f"{'size:':17}{size_text(package.size)}" if one.startswith("size:") else one for one in lines]
+    if not package.signers:
+        lines.append(f"{'signers:':17}none: it was let in unsigned")
+    session.screen.result(document, lines)
+    return 0
+
+
+def _entry_document(entry: OwnedEntry) -> dict[str, Any]:
+    return {
+        "path": f"/{entry.location}",
+        "package": entry.package,
+        "kind": entry.kind.value,
+        "mode": f"{entry.mode:04o}",
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "size": entry.size,
+        "sha256": entry.digest,
+        "target": entry.target or None,
+        "config": entry.config,
+    }
+
+
+@click.command("files")
+@click.argument("name")
+@click.pass_obj
+def _files(session: Session, name: str) -> int:
+    """List what a package owns."""
+    with session.root() as root, root.database() as database:
+        installed_package(root, name)
+        entries = database.entries(name)
+    session.screen.result(
+        {"files": [_entry_document(one) for one in entries]}, [f"/{shown(one.location)}" for one in entries]
+    )
+    return 0
+
+
+@click.command("owner")
+@click.argument("path")
+@click.pass_obj
+def _owner(session: Session, path: str) -> int:
+    """Tell which package a path belongs to."""
+    with session.root() as root:
+        entries = owners_of(root, root_path(path, root))
+    session.screen.result(
+        {"owners": [_entry_document(one) for one in entries]},
+        [f"/{shown(one.location)}: {shown(one.package)}" for one in entries]
+        or [f"{shown(path)}: no package owns it"],
+    )
+    return 0 if entries else 1
+
+
+def _transaction_document(record: TransactionRecord) -> dict[str, Any]:
+    return {
+        "transaction": record.id,
+        "kind": record.kind,
+        "command": record.command,
+        "started": record.started,
+        "finished": record.finished,
+        "outcome": record.outcome.value,
+        "reason": record.reason,
+        "packages": [
+            {"name": one.name, "old": one.old and str(one.old), "new": one.new and str(one.new)}
+            for one in record.packages
+        ],
+        "notes": list(record.notes),
+        "undoes": list(record.undoes),
+        "can_be_rolled_back": record.retained,
+        "size": record.size,
+    }
+
+
+def _transaction_lines(record: TransactionRecord) -> list[str]:
+    kept = f", {size_text(record.size)} kept for the way back" if record.retained else ""
+    undone = f" of {', '.join(map(str, record.undoes))}" if record.undoes else ""
+    lines = [f"{record.id}  {time_text(record.started)}  {record.kind}{undone}: {record.outcome.value}{kept}"]
+    lines += [f"    {change_line(one)}" for one in record.packages]
+    if record.reason:
+        lines.append(f"    because: {shown(record.reason)}")
+    return lines
+
+
+@click.command("history")
+@click.argument("transaction", required=False, type=int)
+@click.pass_obj
+def _history(session: Session, transaction: int | None) -> int:
+    """Show the transactions of this root, newest first."""
+    with session.root() as root, root.database() as database:
+        records = database.history()
+    if transaction is not None:
+        records = [one for one in records if one.id == transaction]
+        if not records:
+            raise UnknownTransaction(
+                f"there is no transaction {transaction}", remedy="`pkg history` shows all"
+            )
+    lines = [line for one in records for line in _transaction_lines(one)]
+    if transaction is not None:
+        lines += [f"    command: {shown(records[0].command)}"]
+        lines += [f"    note: {shown(one)}" for one in records[0].notes]
+    session.screen.result({"transactions": [_transaction_document(one) for one in records]}, lines)
+    return 0
+
+
+@click.command("config")
+@click.pass_obj
+def _config(session: Session) -> int:
+    """List edited configuration files, and new versions that lie beside them."""
+    with session.root() as root:
+        cases = config_cases(root)
+    lines = []
+    for one in cases:
+        beside = f"; the new version is {shown(one.beside)}" if one.beside else ""
+        lines.append(f"{shown(one.path)} ({shown(one.package)}): {one.state}{beside}")
+    rows = [
+        {"path": one.path, "package": one.package, "state": one.state, "beside": one.beside} for one in cases
+    ]
+    session.screen.result({"config": rows}, lines)
+    return 0
+
+
+COMMANDS = {
+    "list": _list,
+    "info": _info,
+    "files": _files,
+    "owner": _owner,
+    "history": _history,
+    "config": _config,
+}

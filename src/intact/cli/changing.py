@@ -1,0 +1,229 @@
+"""Acts. The commands that change a root."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from intact.bundle.read import UnverifiedBundle, open_bundle
+from intact.cli.session import Session
+from intact.cli.words import action_line, change_line, shown
+from intact.model.errors import UsageError
+from intact.operations.install import install
+from intact.operations.prepare import InstallOptions
+from intact.operations.receipt import Receipt
+from intact.operations.recovering import interrupted, recover_now
+from intact.operations.remove import remove
+from intact.operations.rollback import roll_back_to
+from intact.transaction.recover import Direction, Recovered
+
+__all__ = ["COMMANDS"]
+
+_UNCHANGED = 4
+
+
+def _dry_run(command: "click.decorators.FC") -> "click.decorators.FC":
+    return click.option(
+        "--dry-run", "-n", is_flag=True, help="Print the plan that would run, and change nothing."
+    )(command)
+
+
+def _exit_unchanged(command: "click.decorators.FC") -> "click.decorators.FC":
+    return click.option("--exit-unchanged", is_flag=True, help="Exit with 4 if there was nothing to do.")(
+        command
+    )
+
+
+def _recovered_lines(recovered: "tuple[Recovered, ...] | list[Recovered]") -> list[str]:
+    lines = []
+    for one in recovered:
+        what = f"`{shown(one.command)}`" if one.command else "a transaction that had not begun"
+        lines.append(
+            f"recovered: transaction {one.transaction} ({what}) was interrupted; now {one.outcome.value}"
+        )
+        lines += [f"  {shown(told)}" for told in one.told]
+    return lines
+
+
+def _document(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "kind": receipt.kind,
+        "transaction": receipt.transaction,
+        "changed": receipt.changed and not receipt.dry_run,
+        "dry_run": receipt.dry_run,
+        "packages": [
+            {"name": one.name, "old": _text(one.old), "new": _text(one.new)} for one in receipt.packages
+        ],
+        "plan": {
+            "digest": receipt.plan_digest,
+            "actions": [action_line(one) for one in receipt.plan.actions],
+        },
+        "notes": list(receipt.plan.notes),
+        "told": list(receipt.told),
+        "signers": {name: list(signers) for name, signers in receipt.signers},
+        "recovered": [
+            {"transaction": one.transaction, "outcome": one.outcome.value, "told": list(one.told)}
+            for one in receipt.recovered
+        ],
+    }
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _tell(session: Session, receipt: Receipt, *, exit_unchanged: bool = False) -> int:
+    screen = session.screen
+    for line in _recovered_lines(receipt.recovered):
+        screen.say(line)
+    lines: list[str] = []
+    if not screen.quiet or receipt.dry_run:
+        lines = _lines(receipt)
+    screen.result(_document(receipt), lines)
+    return _UNCHANGED if exit_unchanged and not receipt.changed else 0
+
+
+def _lines(receipt: Receipt) -> list[str]:
+    if not receipt.changed:
+        return ["nothing to do: everything is as it should be"]
+    lines = [change_line(one) for one in receipt.packages]
+    if receipt.dry_run:
+        lines += [f"  {action_line(one)}" for one in receipt.plan.actions]
+    lines += [f"note: {shown(one)}" for one in (*receipt.plan.notes, *receipt.told)]
+    for name, signers in receipt.signers:
+        if not signers:
+            lines.append(f"warning: {shown(name)} was let in UNSIGNED; nobody vouches for it")
+    if receipt.dry_run:
+        lines.append(
+            f"dry run: nothing was changed; plan {receipt.plan_digest[:16]}, {len(receipt.plan.actions)} actions"
+        )
+    else:
+        lines.append(
+            f"done: transaction {receipt.transaction}, {len(receipt.plan.actions)} actions; undo it with `pkg rollback`"
+        )
+    return lines
+
+
+def _open_all(bundles: tuple[str, ...]) -> list[UnverifiedBundle]:
+    if bundles.count("-") > 1:
+        raise UsageError("standard input can be named once only")
+    opened: list[UnverifiedBundle] = []
+    try:
+        for name in bundles:
+            source = sys.stdin.buffer if name == "-" else Path(name)
+            opened.append(open_bundle(source, "standard input" if name == "-" else name))
+    except BaseException:
+        for one in opened:
+            one.close()
+        raise
+    return opened
+
+
+@click.command("install")
+@click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE...", type=click.Path())
+@click.option(
+    "--allow-unsigned", is_flag=True, help="Let bundles in that nobody vouches for. It is recorded."
+)
+@click.option(
+    "--allow-downgrade", is_flag=True, help="Accept a version that is older than one that was here."
+)
+@click.option(
+    "--overwrite",
+    multiple=True,
+    metavar="GLOB",
+    help="Replace files that no package owns (they are kept); a path glob such as '/usr/bin/*'.",
+)
+@click.option(
+    "--assume-installed",
+    multiple=True,
+    metavar="NAME[=VERSION]",
+    help="Count a package as present; a glob is possible.",
+)
+@click.option(
+    "--architecture", metavar="ARCH", help="Architecture of the target, if it is not this machine's."
+)
+@_dry_run
+@_exit_unchanged
+@click.pass_obj
+def _install(session: Session, bundles: tuple[str, ...], *, exit_unchanged: bool, **options: Any) -> int:  # noqa: ANN401  click
+    """Install or upgrade bundles, all in one transaction.
+
+    BUNDLE is a file, or - for standard input.
+    """
+    chosen = InstallOptions(**options)
+    with session.root() as root, session.environment() as environment:
+        opened = _open_all(bundles)
+        try:
+            receipt = install(root, opened, chosen, environment)
+        finally:
+            for one in opened:
+                one.close()
+    return _tell(session, receipt, exit_unchanged=exit_unchanged)
+
+
+@click.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option(
+    "--assume-installed", multiple=True, metavar="NAME[=VERSION]", help="Count a package as present."
+)
+@_dry_run
+@click.pass_obj
+def _remove(
+    session: Session, names: tuple[str, ...], assume_installed: tuple[str, ...], *, dry_run: bool
+) -> int:
+    """Remove packages, all in one transaction. What was edited since stays."""
+    options = InstallOptions(assume_installed=assume_installed, dry_run=dry_run)
+    with session.root() as root, session.environment() as environment:
+        receipt = remove(root, names, options, environment)
+    return _tell(session, receipt)
+
+
+@click.command("rollback")
+@click.argument("transaction", required=False, type=int)
+@_dry_run
+@click.pass_obj
+def _rollback(session: Session, transaction: int | None, *, dry_run: bool) -> int:
+    """Undo the newest transaction, or everything back to and including TRANSACTION."""
+    with session.root() as root, session.environment() as environment:
+        receipt = roll_back_to(root, transaction, environment, dry_run=dry_run)
+    return _tell(session, receipt)
+
+
+@click.command("recover")
+@click.option("--forward", "direction", flag_value="FORWARD", help="Finish it.")
+@click.option("--back", "direction", flag_value="BACK", help="Undo it.")
+@click.option("--status", is_flag=True, help="Only tell; change nothing.")
+@click.pass_obj
+def _recover(session: Session, direction: str | None, *, status: bool) -> int:
+    """Finish or undo an interrupted transaction now."""
+    if status:
+        return _status(session)
+    chosen = Direction[direction] if direction else Direction.AUTOMATIC
+    with session.root() as root, session.environment() as environment:
+        recovered = recover_now(root, chosen, environment)
+    document = {
+        "recovered": [{"transaction": one.transaction, "outcome": one.outcome.value} for one in recovered]
+    }
+    session.screen.result(document, _recovered_lines(recovered) or ["nothing was interrupted"])
+    return 0
+
+
+def _status(session: Session) -> int:
+    with session.root() as root:
+        found = interrupted(root)
+    lines = []
+    rows = []
+    for one in found:
+        phase = one.phase.value if one.phase is not None else "not begun"
+        command = one.opening.command if one.opening is not None else ""
+        lines.append(f"transaction {one.places.id}: interrupted in phase {phase}; `{shown(command)}`")
+        lines.append(f"  the next command will: {one.verdict.value}")
+        rows.append(
+            {"transaction": one.places.id, "phase": phase, "command": command, "verdict": one.verdict.value}
+        )
+    session.screen.result({"interrupted": rows}, lines or ["nothing was interrupted"])
+    return 6 if found else 0
+
+
+COMMANDS = {"install": _install, "remove": _remove, "rollback": _rollback, "recover": _recover}

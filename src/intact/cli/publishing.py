@@ -1,0 +1,116 @@
+"""Acts. The commands of a publisher: build and sign."""
+
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import click
+
+from intact.bundle.build import build_bundle
+from intact.bundle.deb import read_deb
+from intact.bundle.package import PackageSource
+from intact.bundle.sign import add_signature
+from intact.bundle.source_manifest import read_source_manifest
+from intact.cli.session import Session
+from intact.cli.words import shown, size_text
+from intact.model.entries import FileEntry
+from intact.model.errors import UsageError
+from intact.trust.keys import SigningKey, load_signing_key
+
+__all__ = ["COMMANDS"]
+
+
+def _ask_passphrase() -> bytes:
+    known = os.environ.get("PKG_KEY_PASSPHRASE")
+    if known is not None:
+        return known.encode()
+    return str(click.prompt("Passphrase of the key", hide_input=True, err=True)).encode()
+
+
+def _load(path: str) -> SigningKey:
+    can_ask = "PKG_KEY_PASSPHRASE" in os.environ or sys.stdin.isatty()
+    return load_signing_key(Path(path), _ask_passphrase if can_ask else None)
+
+
+def _epoch() -> int | None:
+    """Read SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/)."""
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise UsageError("SOURCE_DATE_EPOCH must be seconds since 1970", path=text)
+    return int(text)
+
+
+def _source(path: Path) -> AbstractContextManager[PackageSource]:
+    if path.suffix == ".deb":
+        return read_deb(path)
+    return nullcontext(read_source_manifest(path, epoch=_epoch()))
+
+
+@click.command("build")
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="File or directory of the bundle.")
+@click.option(
+    "--key", "keys", multiple=True, type=click.Path(), help="Private key to sign with; can be repeated."
+)
+@click.option(
+    "--level", default=9, show_default=True, type=click.IntRange(1, 19), help="Compression level of zstd."
+)
+@click.pass_obj
+def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[str, ...], level: int) -> int:
+    """Make a bundle from a source manifest, or from a Debian package (FILE.deb)."""
+    signers = [_load(key).sign for key in keys]
+    with _source(manifest) as source, session.environment() as environment:
+        total = sum(one.size for one in source.manifest.entries if isinstance(one, FileEntry))
+        done = 0
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            environment.progress("build", done, total)
+
+        built = build_bundle(source, output, signers=signers, level=level, progress=progress)
+    for note in source.notes:
+        session.screen.say(f"note: {note}")
+    if not signers:
+        session.screen.say("note: the bundle is not signed; sign it with `pkg sign`")
+    document = {
+        "bundle": str(built.path),
+        "name": built.identity.name,
+        "version": str(built.identity.version),
+        "architecture": built.identity.architecture,
+        "size": built.size,
+        "content": built.content,
+        "frames": built.frames,
+        "sha256": built.sha256,
+        "notes": list(source.notes),
+    }
+    line = f"{shown(built.path)}: {shown(built.identity)}, {size_text(built.size)} ({size_text(built.content)} of files)"
+    session.screen.result(document, [line])
+    return 0
+
+
+@click.command("sign")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--key", "keys", multiple=True, required=True, type=click.Path(), help="Private key; can be repeated."
+)
+@click.pass_obj
+def _sign(session: Session, bundle: Path, keys: tuple[str, ...]) -> int:
+    """Add signatures to a bundle, without packing it anew."""
+    lines = []
+    added = []
+    for path in keys:
+        key = _load(path)
+        if add_signature(bundle, key.sign):
+            added.append(key.public.fingerprint)
+            lines.append(f"{shown(bundle)}: signed by {key.public.fingerprint}")
+        else:
+            lines.append(f"{shown(bundle)}: was signed by {key.public.fingerprint} already")
+    session.screen.result({"bundle": str(bundle), "added": added}, lines)
+    return 0
+
+
+COMMANDS = {"build": _build, "sign": _sign}

@@ -1,0 +1,54 @@
+"""Acts. What do all commands share: options, root, clock, history's command line?"""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from intact.cli.screen import ProgressBar, Screen
+from intact.model.errors import UsageError
+from intact.model.paths import PathFault, RelPath
+from intact.operations.root import Environment, Root, open_root
+
+__all__ = ["Session", "root_path"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The global options of one command line."""
+
+    root_path: str
+    screen: Screen
+    lock_timeout: float
+
+    @contextmanager
+    def root(self) -> Iterator[Root]:
+        """Open the root."""
+        with open_root(self.root_path) as root:
+            yield root
+
+    @contextmanager
+    def environment(self) -> Iterator[Environment]:
+        """Give an operation its surroundings, and show its progress."""
+        bar = ProgressBar(enabled=not self.screen.quiet)
+        try:
+            yield Environment(
+                command="pkg " + shlex.join(sys.argv[1:]), lock_timeout=self.lock_timeout, progress=bar
+            )
+        finally:
+            bar.close()
+
+
+def root_path(text: str, root: Root) -> RelPath:
+    """Turn a path as people type it (absolute in the root, or with the root in front) into one of the root.
+
+    Raises:
+        UsageError: it is no path that could be in a package.
+    """
+    top = root.path.rstrip("/") + "/"
+    inner = text[len(top) :] if len(top) > 1 and text.startswith(top) else text
+    try:
+        return RelPath.parse(inner.strip("/"))
+    except PathFault as fault:
+        raise UsageError(f"{fault}", path=text, remedy="give a path such as /usr/bin/hello") from fault
