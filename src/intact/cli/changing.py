@@ -146,7 +146,7 @@ def _open_all(bundles: tuple[str, ...]) -> list[UnverifiedBundle]:
 @_dry_run
 @_exit_unchanged
 @click.pass_obj
-def _install(session: Session, bundles: tuple[str, ...], *, exit_unchanged: bool, **options: Any) -> int:  # noqa: ANN401  click
+def _install(session: Session, /, bundles: tuple[str, ...], *, exit_unchanged: bool, **options: Any) -> int:  # noqa: ANN401  click
     """Install or upgrade bundles, all in one transaction.
 
     BUNDLE is a file, or - for standard input.
