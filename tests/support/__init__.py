@@ -1,0 +1,1 @@
+"""What tests share: a workshop for bundles and roots, and a disk that fails on demand."""
