@@ -5,11 +5,11 @@ everybody can tell from a transaction. People's files are moved to `kept/` befor
 """
 
 from intact.model.actions import Create, Remove, Replace
-from intact.model.objects import Kind
+from intact.model.objects import Kind, NewDirectory
 from intact.model.paths import RelPath
 from intact.state.layout import MOUNT_DIRECTORY, TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
-from intact.transaction.plan_text import TransactionPlan
+from intact.transaction.plan_text import Step, TransactionPlan
 from intact.transaction.sameness import is_new_object, strangers_below
 
 __all__ = ["drop_transaction", "drop_tree", "keep_after_rollback", "keep_from_history", "sweep"]
@@ -83,7 +83,7 @@ def keep_after_rollback(disk: Disk, layout: StateLayout, plan: TransactionPlan) 
         action, slot = step.action, step.slot
         if not isinstance(action, Create | Replace | Remove) or disk.observe(slot) is None:
             continue
-        if isinstance(action, Remove) or not is_new_object(disk, slot, action.new, step.inode):
+        if isinstance(action, Remove) or not _is_disposable(disk, slot, step):
             told.append(_keep(disk, layout, plan.transaction, slot, action.path))
             continue
         for stranger in strangers_below(disk, slot, action.below, action.path):
@@ -91,6 +91,15 @@ def keep_after_rollback(disk: Disk, layout: StateLayout, plan: TransactionPlan) 
                 location = RelPath(action.path + stranger[len(slot) :])
                 told.append(_keep(disk, layout, plan.transaction, stranger, location))
     return told
+
+
+def _is_disposable(disk: Disk, slot: RelPath, step: Step) -> bool:
+    """A staged directory is looked through file by file; anything else is ours, or it is not."""
+    seen = disk.observe(slot)
+    new = step.action.new if isinstance(step.action, Create | Replace) else None
+    if isinstance(new, NewDirectory) and seen is not None and seen.kind is Kind.DIRECTORY:
+        return True
+    return is_new_object(disk, slot, step)
 
 
 def keep_from_history(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> list[str]:

@@ -55,11 +55,13 @@ class Step:
     Attributes:
         slot: where its slot is, ROOT for actions without one.
         inode: of the staged object, 0 if none is staged.
+        digest: of the staged content, if the object is a regular file (hardlinks included), else empty.
     """
 
     action: Action
     slot: RelPath
     inode: int
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def plan_text(plan: TransactionPlan) -> bytes:
         ],
         "notes": plan.notes,
         "drops": plan.drops,
-        "steps": [[step.slot, step.inode, _action(step.action)] for step in plan.steps],
+        "steps": [[step.slot, step.inode, step.digest, _action(step.action)] for step in plan.steps],
     }
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -110,7 +112,8 @@ def parse_plan(text: bytes, place: str) -> TransactionPlan:
         return TransactionPlan(
             transaction=int(value["transaction"]),
             steps=tuple(
-                Step(_parse_action(one), _path(slot), int(inode)) for slot, inode, one in value["steps"]
+                Step(_parse_action(one), _path(slot), int(inode), str(digest))
+                for slot, inode, digest, one in value["steps"]
             ),
             mounts=tuple(map(_path, value["mounts"])),
             packages=tuple(

@@ -4,10 +4,12 @@ The inode number is a quick answer, never the only one: numbers are reused as so
 filesystems (overlayfs after a copy-up, network filesystems) do not keep them. Then content decides.
 """
 
-from intact.model.actions import Node, OldNode
-from intact.model.objects import Kind, NewDirectory, NewFile, NewHardlink, NewObject, NewSymlink, Observed
+from intact.model.actions import Create, Node, OldNode, Replace
+from intact.model.exhaustive import assert_never
+from intact.model.objects import Kind, NewDirectory, NewFile, NewHardlink, NewSymlink, Observed
 from intact.model.paths import RelPath
 from intact.system.port import Disk
+from intact.transaction.plan_text import Step
 
 __all__ = ["is_new_object", "is_old_object", "strangers_below"]
 
@@ -28,24 +30,34 @@ def is_old_object(disk: Disk, place: RelPath, old: Observed) -> bool:
     return old.digest is not None and disk.digest(place) == old.digest
 
 
-def is_new_object(disk: Disk, place: RelPath, new: NewObject, inode: int) -> bool:
-    """Tell whether the object at `place` is the one that was staged, unaltered as far as lstat can tell."""
+def is_new_object(disk: Disk, place: RelPath, step: Step) -> bool:
+    """Tell whether the object at `place` is the one that was staged for the step, and nobody's work is in it.
+
+    Raises:
+        AssertionError: the step stages nothing.
+    """
+    action = step.action
+    if not isinstance(action, Create | Replace):
+        raise AssertionError(action)
     seen = disk.observe(place)
     if seen is None:
         return False
-    match new:
+    match action.new:
         case NewDirectory():
-            return seen.kind is Kind.DIRECTORY and inode in {0, seen.inode}
+            if seen.kind is not Kind.DIRECTORY:
+                return False
+            return seen.inode == step.inode or not strangers_below(disk, place, action.below, action.path)
         case NewSymlink(target, _, _):
             return seen.kind is Kind.SYMLINK and seen.target == target
-        case NewFile(attributes, size, digest, _):
+        case NewFile(attributes, size, _, _):
             if seen.kind is not Kind.FILE or seen.size != size:
                 return False
-            if seen.inode == inode and seen.mtime_ns == attributes.mtime_ns:
-                return True
-            return disk.digest(place) == digest
+            untouched = seen.inode == step.inode and seen.mtime_ns == attributes.mtime_ns
+            return untouched or disk.digest(place) == step.digest
         case NewHardlink():
-            return seen.kind is Kind.FILE and seen.inode == inode
+            return seen.kind is Kind.FILE and disk.digest(place) == step.digest
+        case _:
+            assert_never(action.new)
 
 
 def strangers_below(
@@ -67,6 +79,13 @@ def strangers_below(
         elif isinstance(node, OldNode):
             if not is_old_object(disk, path, node.old):
                 found.append(path)
-        elif isinstance(node.new, NewFile) and not is_new_object(disk, path, node.new, 0):
+        elif isinstance(node.new, NewFile) and not _is_staged_file(disk, path, node.new):
             found.append(path)
     return found
+
+
+def _is_staged_file(disk: Disk, place: RelPath, new: NewFile) -> bool:
+    seen = disk.observe(place)
+    if seen is None or seen.kind is not Kind.FILE or seen.size != new.size:
+        return False
+    return seen.mtime_ns == new.attributes.mtime_ns or disk.digest(place) == new.digest

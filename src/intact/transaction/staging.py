@@ -93,10 +93,12 @@ def stage_objects(
     _stage_from_bundles(disk, objects, tree, bundles, progress)
     _stage_links(disk, objects, tree)
     _finish_directories(disk, objects, tree)
+    digests = {location: new.digest for location, new in objects if isinstance(new, NewFile)}
     for action in plan.actions:
         slot = slots[action.path]
         inode = tree.inodes[action.path] if isinstance(action, Create | Replace) else 0
-        tree.steps.append(Step(action, slot, inode))
+        digest = digests.get(_content_location(action), "")
+        tree.steps.append(Step(action, slot, inode, digest))
     return tree
 
 
@@ -109,6 +111,12 @@ def _slot(action: Action, transaction: OpenTransaction, mounts: frozenset[RelPat
             return ROOT
         case _:
             assert_never(action)
+
+
+def _content_location(action: Action) -> RelPath:
+    """Name the location whose content the action's object has: for a hardlink that of its first name."""
+    new = action.new if isinstance(action, Create | Replace) else None
+    return new.target if isinstance(new, NewHardlink) else action.path
 
 
 def _objects(

@@ -53,9 +53,7 @@ def _holds_staged(disk: Disk, step: Step, action: Replace) -> bool:
         return True
     if seen.inode == action.old.inode and seen.inode != step.inode:
         return False
-    return is_new_object(disk, step.slot, action.new, step.inode) and not is_old_object(
-        disk, step.slot, action.old
-    )
+    return is_new_object(disk, step.slot, step) and not is_old_object(disk, step.slot, action.old)
 
 
 def carry_out(disk: Disk, step: Step) -> str | None:
@@ -150,7 +148,7 @@ def undo(disk: Disk, step: Step) -> str | None:
     action, slot = step.action, step.slot
     match action:
         case Create(path):
-            if is_done(disk, step) and is_new_object(disk, path, action.new, step.inode):
+            if is_done(disk, step) and is_new_object(disk, path, step):
                 move_new(disk, path, slot)
         case Replace():
             return _undo_replace(disk, step, action)
@@ -174,7 +172,7 @@ def _undo_replace(disk: Disk, step: Step, action: Replace) -> str | None:
         return None
     if disk.observe(action.path) is None:
         return _put_back(disk, step.slot, action.path)
-    if is_new_object(disk, action.path, action.new, step.inode):
+    if is_new_object(disk, action.path, step):
         swap(disk, step.slot, action.path)
         return None
     return f"/{action.path}: changed by somebody while the transaction was interrupted; stays, the old one is kept"
