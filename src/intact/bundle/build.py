@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from intact.bundle.head import head_bytes
-from intact.bundle.manifest_text import render_manifest
+from intact.bundle.manifest_text import parse_manifest, render_manifest
 from intact.bundle.package import PackageSource
-from intact.bundle.tarstream import END_OF_ARCHIVE, member_header, padding
+from intact.bundle.tarstream import END_OF_ARCHIVE, TarFault, member_header, padding
 from intact.bundle.zstdframes import compress_frame
 from intact.model.entries import Digest, FileEntry
-from intact.model.errors import IntactError, machine_error
+from intact.model.errors import IntactError, ManifestInvalid, machine_error
 from intact.model.manifest import Frame, PackageIdentity
 from intact.system.hostfiles import replace_file, scratch_file
 
@@ -71,14 +71,19 @@ def build_bundle(
 
     Raises:
         SourceChanged: a source is not what its digest said a moment ago.
+        ManifestInvalid: an installer would refuse the result.
         MachineError: something could not be read or written.
     """
     path = _output_path(source.manifest.identity, output)
     with scratch_file(path.parent) as payload:
-        frames = tuple(_write_frames(source, payload, level, progress))
+        try:
+            frames = tuple(_write_frames(source, payload, level, progress))
+            payload.seek(0)
+        except OSError as error:
+            raise machine_error("build", error, str(path)) from error
         manifest = replace(source.manifest, frames=frames)
         text = render_manifest(manifest)
-        payload.seek(0)
+        parse_manifest(text, str(path))  # what we would refuse to install is not published
         with replace_file(path) as file:
             write_head(file, text, [sign(text) for sign in signers])
             shutil.copyfileobj(payload, file, 1 << 20)
@@ -131,7 +136,7 @@ def _archive(source: PackageSource, progress: Callable[[int], None]) -> Iterator
     for entry in source.manifest.entries:
         if not isinstance(entry, FileEntry):
             continue
-        yield member_header(entry.path, entry.size, entry.mode, entry.mtime)
+        yield _header(entry)
         state, count = hashlib.sha256(), 0
         with _opened(source, entry) as content:
             while piece := content.read(_SMALL_FRAME):
@@ -149,6 +154,13 @@ def _archive(source: PackageSource, progress: Callable[[int], None]) -> Iterator
         if padding(entry.size):
             yield bytes(padding(entry.size))
         yield b""
+
+
+def _header(entry: FileEntry) -> bytes:
+    try:
+        return member_header(entry.path, entry.size, entry.mode, entry.mtime)
+    except TarFault as fault:
+        raise ManifestInvalid(str(fault), path=entry.path, remedy="leave the file out, or split it") from fault
 
 
 def _opened(source: PackageSource, entry: FileEntry) -> BinaryIO:

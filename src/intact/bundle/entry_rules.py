@@ -15,6 +15,7 @@ __all__ = ["check_entries", "is_privileged"]
 
 _STATE = RelPath("var/lib/intact")
 _VOLATILE = (RelPath("proc"), RelPath("sys"), RelPath("dev"), RelPath("run"))
+_ROOTS = frozenset({"root", "0"})
 _FIRST_PARTS = frozenset({*_VOLATILE, "var"})
 
 
@@ -54,11 +55,11 @@ def is_privileged(entry: Entry) -> bool:
         case FileEntry() | DirectoryEntry():
             return (
                 bool(entry.mode & 0o6022)
-                or (entry.owner, entry.group) != ("root", "root")
+                or not {entry.owner, entry.group} <= _ROOTS
                 or any(name == CAPABILITY for name, _ in entry.xattrs)
             )
         case SymlinkEntry():
-            return (entry.owner, entry.group) != ("root", "root")
+            return not {entry.owner, entry.group} <= _ROOTS
         case HardlinkEntry():
             return False  # it is its target once more
         case _:

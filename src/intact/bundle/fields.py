@@ -30,13 +30,14 @@ class Faults:
     """The faults found so far, each with its place; the first 200 are kept, the rest is counted."""
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
+        self._lines: dict[str, None] = {}  # a fault of one key is told once, however often the key is read
         self._more = 0
 
     def add(self, place: str, text: str) -> None:
         """Note that something at `place` breaks a rule."""
-        if len(self._lines) < _MOST_FAULTS:
-            self._lines.append(f"{place}: {text}")
+        line = f"{place}: {text}"
+        if len(self._lines) < _MOST_FAULTS or line in self._lines:
+            self._lines[line] = None
         else:
             self._more += 1
 

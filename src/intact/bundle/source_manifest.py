@@ -103,7 +103,8 @@ def read_source_manifest(path: Path, *, epoch: int | None = None) -> PackageSour
     if len(text) > DEFAULT_LIMITS.source_manifest:
         raise ManifestInvalid("the manifest is too long", path=str(path), remedy=_REMEDY)
     table = parse_toml(text, str(path))
-    if table.get("format") not in {FORMAT, None}:
+    found = table.get("format")
+    if type(found) is int and found != FORMAT:
         raise FeatureUnknown(f"this pkg reads format {FORMAT}", path=str(path), remedy="upgrade pkg")
     faults = Faults()
     collector = _Collector(path.parent, faults, epoch)

@@ -25,7 +25,7 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     Raises:
         MachineError: it could not be written; what was there is untouched.
     """
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
+    temporary = path.parent / f".{secrets.token_hex(16)}.tmp"
     try:
         descriptor = os.open(temporary, _CREATE, 0o600)
     except OSError as error:
