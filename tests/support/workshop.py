@@ -1,6 +1,5 @@
 """Makes bundles and roots for tests, and describes what is in a root."""
 
-import os
 import shutil
 import stat
 import subprocess
@@ -10,8 +9,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
-
-from support.faulty_disk import FaultyDisk
 
 from intact.bundle.build import build_bundle
 from intact.bundle.package import PackageSource
@@ -28,6 +25,7 @@ from intact.operations.remove import remove
 from intact.operations.rollback import roll_back_to
 from intact.operations.root import Environment, Root, open_root
 from intact.system.port import Disk
+from support.faulty_disk import FaultyDisk
 
 __all__ = [
     "Package",
@@ -182,14 +180,14 @@ def _describe(path: Path) -> tuple[object, ...]:
     status = path.lstat()
     mode = stat.S_IMODE(status.st_mode)
     if stat.S_ISLNK(status.st_mode):
-        return ("symlink", os.readlink(path))
+        return ("symlink", str(path.readlink()))
     if stat.S_ISDIR(status.st_mode):
         return ("directory", mode, status.st_uid, status.st_gid)
     return ("file", mode, status.st_uid, status.st_gid, path.read_bytes(), status.st_nlink)
 
 
 def _walk(top: Path, inner: str = "") -> Iterator[str]:
-    for name in sorted(os.listdir(top / inner)):
+    for name in sorted(one.name for one in (top / inner).iterdir()):
         path = f"{inner}/{name}" if inner else name
         if path == "var/lib/intact":
             continue

@@ -160,7 +160,9 @@ def _header(entry: FileEntry) -> bytes:
     try:
         return member_header(entry.path, entry.size, entry.mode, entry.mtime)
     except TarFault as fault:
-        raise ManifestInvalid(str(fault), path=entry.path, remedy="leave the file out, or split it") from fault
+        raise ManifestInvalid(
+            str(fault), path=entry.path, remedy="leave the file out, or split it"
+        ) from fault
 
 
 def _opened(source: PackageSource, entry: FileEntry) -> BinaryIO:

@@ -172,7 +172,11 @@ def _read_file(row: Fields, place: str, collector: _Collector) -> None:
     destination = row.text("path", line_of, "", required=True)
     if not source or not destination:
         return
-    found = _expand(collector.base, source)
+    try:
+        found = _expand(collector.base, source)
+    except ValueError as fault:  # "**" beside other characters
+        row.fault("source", f"{source!r} is not a glob: {fault}")
+        return
     if not found:
         near = difflib.get_close_matches(source, _names(collector.base), 1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -233,11 +237,14 @@ def _read_tree(row: Fields, place: str, collector: _Collector) -> None:
     prefix = row.text("path", lambda text: path_of(text.strip("/")) if text.strip("/") else ROOT, ROOT)
     keep = row.text("modes", _modes, "plain") == "keep"
     exclude, config = row.texts("exclude", line_of), row.texts("config", line_of)
-    for inner in _walk(top, "", exclude):
-        path = RelPath(f"{prefix}/{inner}" if prefix else inner)
-        if _is_sound(path, row):
-            is_config = any(fnmatchcase(inner, glob) for glob in config)
-            _read_tree_member(top / inner, path, row, place, collector, keep=keep, config=is_config)
+    try:
+        for inner in _walk(top, "", exclude):
+            path = RelPath(f"{prefix}/{inner}" if prefix else inner)
+            if _is_sound(path, row):
+                is_config = any(fnmatchcase(inner, glob) for glob in config)
+                _read_tree_member(top / inner, path, row, place, collector, keep=keep, config=is_config)
+    except OSError as error:
+        row.fault("source", f"{error.filename} cannot be read: {error.strerror}")
 
 
 def _modes(text: str) -> str:

@@ -258,12 +258,16 @@ def _row(bundle: VerifiedBundle, now: int) -> InstalledPackage:
 def _seen_inodes(
     situation: Situation, decisions: Decisions, bundle: VerifiedBundle
 ) -> tuple[OwnedEntry, ...]:
-    """Note the inodes of what stays; those of what is staged are filled in later."""
+    """Note inode and time of what stays, so that it counts as untouched; what is staged is completed later."""
     entries = decisions.owned.get(bundle.manifest.identity.name, [])
+    changing = {change.location for change in decisions.changes}
     completed = []
     for entry in entries:
         seen = situation.observed.get(entry.location)
-        completed.append(replace(entry, inode=seen.inode) if seen is not None else entry)
+        if seen is not None and seen.kind is entry.kind and entry.location not in changing:
+            mtime_ns = seen.mtime_ns if entry.kind is Kind.FILE else None
+            entry = replace(entry, inode=seen.inode, mtime_ns=mtime_ns)  # noqa: PLW2901  the same entry, completed
+        completed.append(entry)
     return tuple(completed)
 
 

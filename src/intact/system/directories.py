@@ -18,7 +18,7 @@ _MOST_OPEN = 256
 class DirectoryDescriptors:
     """Open directories below one root, by path.
 
-    When a directory is in here, all directories above it are too: the whole set is dropped when it is full.
+    When a directory is in here, all directories above it are too: the whole set is dropped at once.
     """
 
     def __init__(self, root_fd: int) -> None:
@@ -33,12 +33,15 @@ class DirectoryDescriptors:
         found = self._open.get(directory)
         if found is not None:
             return found
-        if len(self._open) >= _MOST_OPEN:
-            self.drop_all()
         above = self.descriptor(directory.parent)
         opened = os.open(directory.name, _WALK_FLAGS, dir_fd=above)
         self._open[directory] = opened
         return opened
+
+    def trim(self) -> None:
+        """Close everything if there is much of it; called between verbs, never while one uses a descriptor."""
+        if len(self._open) >= _MOST_OPEN:
+            self.drop_all()
 
     def forget(self, moved: RelPath) -> None:
         """Drop the directory at `moved` and all below it, if they are open."""

@@ -41,6 +41,7 @@ def _verb(
     """Turn the OSError of a verb into the error that people are told, with the verb's first path."""
 
     def told(self: "LinuxDisk", path: RelPath, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        self._directories.trim()
         try:
             return call(self, path, *args, **kwargs)
         except OSError as error:

@@ -1,0 +1,60 @@
+"""An error of the disk at every change of an operation: the root ends whole, and nothing is left behind."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from intact.model.errors import IntactError, MachineError, NoSpace
+from support.faulty_disk import FaultyDisk, fail_at
+from support.scenarios import SCENARIOS, assert_all_or_nothing, play, recover
+from support.workshop import snapshot, state_files
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_one_error_at_any_step_is_told_and_leaves_all_old_or_all_new(
+    name: str, number: int, fast_path: Path
+) -> None:
+    stage = play(SCENARIOS[name], fast_path)
+    kind = NoSpace if number == errno.ENOSPC else MachineError
+    told = 0
+    for step in range(1, stage.steps + 1):
+        workshop = stage.template.copy("failed")
+        disk = FaultyDisk(workshop.path, fail_at(step, number))
+        try:
+            stage.scenario.act(workshop, disk)
+        except IntactError as error:
+            told += 1
+            assert isinstance(error, kind), step  # noqa: PT017  the step without an error is a case, too
+            assert error.remedy, step  # noqa: PT017
+        finally:
+            disk.close()
+        recover(workshop)
+        assert_all_or_nothing(workshop, stage)
+    assert told > stage.steps // 2
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_disk_that_fails_from_some_step_on_is_recovered_when_it_is_mended(
+    name: str, fast_path: Path
+) -> None:
+    stage = play(SCENARIOS[name], fast_path)
+    for step in range(1, stage.steps + 1):
+        workshop = stage.template.copy("failed")
+        disk = FaultyDisk(workshop.path, fail_at(step, forever=True))
+        with pytest.raises(IntactError):
+            stage.scenario.act(workshop, disk)
+        disk.close()
+        recover(workshop)
+        assert_all_or_nothing(workshop, stage)
+
+
+def test_without_a_fault_the_instrument_sees_the_new_state(fast_path: Path) -> None:
+    stage = play(SCENARIOS["upgrade"], fast_path)
+    workshop = stage.template.copy("whole")
+    disk = FaultyDisk(workshop.path)
+    stage.scenario.act(workshop, disk)
+    disk.close()
+    assert snapshot(workshop) == stage.new != stage.old
+    assert state_files(workshop) == stage.new_state
