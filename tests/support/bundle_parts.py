@@ -35,7 +35,7 @@ class Pipe(BytesIO):
         return False
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        raise OSError(29, "Illegal seek")
+        raise OSError(29, f"Illegal seek to {offset} ({whence})")
 
     def read(self, size: int | None = -1, /) -> bytes:
         wanted = self._most if size is None or size < 0 else min(size, self._most)

@@ -110,14 +110,14 @@ class Workshop:
         self.place = place
         self.path = place / "root"
         self.path.mkdir(parents=True)
-        self.bundles: dict[int, Path] = {}
+        self.bundles: dict[Package, Path] = {}
 
     def bundle(self, package: Package) -> Path:
         """Build a package, once."""
-        known = self.bundles.get(id(package))
+        known = self.bundles.get(package)
         if known is None:
             known = build_bundle(package.source, self.place / f"{len(self.bundles)}.tar.zst", level=1).path
-            self.bundles[id(package)] = known
+            self.bundles[package] = known
         return known
 
     @contextmanager

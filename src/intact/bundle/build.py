@@ -16,9 +16,16 @@ from intact.bundle.head import head_bytes
 from intact.bundle.manifest_text import parse_manifest, render_manifest
 from intact.bundle.package import PackageSource
 from intact.bundle.tarstream import END_OF_ARCHIVE, TarFault, member_header, padding
-from intact.bundle.zstdframes import compress_frame
+from intact.bundle.zstdframes import (
+    MOST_HEADER_BYTES,
+    FrameFault,
+    GrowingFrame,
+    compress_frame,
+    parse_frame_header,
+)
 from intact.model.entries import Digest, FileEntry
 from intact.model.errors import IntactError, ManifestInvalid, machine_error
+from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import Frame, PackageIdentity
 from intact.system.hostfiles import replace_file, scratch_file
 
@@ -29,6 +36,7 @@ Signer = Callable[[bytes], bytes]
 _SMALL_FRAME = 1 << 20
 _LARGE_FRAME = 4 << 20
 _HEAD_LEVEL = 19
+_HEAD_FALLBACK_LEVELS = (-5, -100)
 
 
 class SourceChanged(IntactError):
@@ -94,10 +102,31 @@ def build_bundle(
 
 
 def write_head(file: BinaryIO, manifest: bytes, signatures: Sequence[bytes]) -> None:
-    """Write frame 0."""
-    file.write(
-        compress_frame(head_bytes(manifest, signatures), _HEAD_LEVEL if len(manifest) < _SMALL_FRAME else 3)
+    """Write frame 0, at a level at which no reader takes it for a decompression bomb.
+
+    Raises:
+        ManifestInvalid: there is no such level.
+    """
+    content = head_bytes(manifest, signatures)
+    for level in (_HEAD_LEVEL if len(manifest) < _SMALL_FRAME else 3, *_HEAD_FALLBACK_LEVELS):
+        frame = compress_frame(content, level)
+        if _is_accepted(frame):
+            file.write(frame)
+            return
+    raise ManifestInvalid(
+        "the manifest repeats itself so much that readers take it for a decompression bomb",
+        remedy="look for large extended attributes",
     )
+
+
+def _is_accepted(frame: bytes) -> bool:
+    try:
+        header = parse_frame_header(frame[:MOST_HEADER_BYTES])
+        reading = GrowingFrame(header, largest_size=header.content_size, ratio=DEFAULT_LIMITS.head_ratio)
+        reading.feed(frame)
+    except FrameFault:
+        return False
+    return reading.complete
 
 
 def _output_path(identity: PackageIdentity, output: Path | None) -> Path:

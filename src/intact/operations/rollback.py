@@ -27,6 +27,7 @@ from intact.transaction.plan_text import TransactionPlan, parse_plan
 
 __all__ = ["choose_undone", "roll_back_to"]
 
+_REMEDY = "`pkg history` shows which transactions can be rolled back"
 _Packages = tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...]
 
 
@@ -50,8 +51,6 @@ def roll_back_to(
 def choose_undone(history: Sequence[TransactionRecord], number: int | None) -> tuple[TransactionRecord, ...]:
     """Choose the transactions to undo, newest first.
 
-    A rollback and what it undid cancel each other out, so neither has to be undone.
-
     Args:
         history: newest first.
 
@@ -59,38 +58,37 @@ def choose_undone(history: Sequence[TransactionRecord], number: int | None) -> t
         UnknownTransaction: as `roll_back_to`.
     """
     committed = [one for one in history if one.outcome is Outcome.COMMITTED]
-    if number is None:
-        if not committed:
-            raise UnknownTransaction("there is no transaction to roll back")
-        number = committed[0].id
-    chosen: list[TransactionRecord] = []
-    cancelled: set[int] = set()
-    for one in committed:
-        if one.id < number:
-            break
-        if one.id in cancelled:
-            continue
-        if one.undoes and min(one.undoes) >= number and one.id != number:
-            cancelled |= set(one.undoes)
-            continue
-        chosen.append(one)
-    _insist_on_content(chosen, number, committed)
-    return tuple(chosen)
-
-
-def _insist_on_content(
-    chosen: Sequence[TransactionRecord], number: int, committed: Sequence[TransactionRecord]
-) -> None:
-    remedy = "`pkg history` shows which transactions can be rolled back"
+    if not committed:
+        raise UnknownTransaction("there is no transaction to roll back")
+    number = committed[0].id if number is None else number
     if number not in {one.id for one in committed}:
-        raise UnknownTransaction(f"there is no committed transaction {number}", remedy=remedy)
-    if number not in {one.id for one in chosen}:
-        raise UnknownTransaction(f"transaction {number} was rolled back already", remedy=remedy)
-    missing = [str(one.id) for one in chosen if not one.retained]
-    if missing:
+        raise UnknownTransaction(f"there is no committed transaction {number}", remedy=_REMEDY)
+    chosen = _way_back(committed, number)
+    if chosen is None:
         raise UnknownTransaction(
-            f"the replaced files of transaction {', '.join(missing)} are no longer kept", remedy=remedy
+            f"the replaced files since transaction {number} are no longer kept", remedy=_REMEDY
         )
+    if not chosen:
+        raise UnknownTransaction(f"transaction {number} was rolled back already", remedy=_REMEDY)
+    return chosen
+
+
+def _way_back(newest_first: Sequence[TransactionRecord], number: int) -> tuple[TransactionRecord, ...] | None:
+    """Find the transactions whose undoing leads to the state before `number`; None if content is missing.
+
+    A rollback left the state before the oldest transaction that it undid, so one can go on from there at once;
+    or it is undone itself.
+    """
+    if not newest_first or newest_first[0].id < number:
+        return ()
+    newest = newest_first[0]
+    if newest.undoes and min(newest.undoes) >= number:
+        oldest = min(newest.undoes)
+        way = _way_back([one for one in newest_first if one.id < oldest], number)
+        if way is not None:
+            return way
+    way = _way_back(newest_first[1:], number) if newest.retained else None
+    return None if way is None else (newest, *way)
 
 
 def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]) -> Prepared:

@@ -292,13 +292,23 @@ def _decide_departure(situation: Situation, location: RelPath, decisions: Decisi
     decisions.changes.append(Change(location, None, seen))
 
 
+def _is_foreign_directory(situation: Situation, wanted: Wanted) -> bool:
+    """A directory that was there before any package came is used, not owned: it outlives the package."""
+    if not isinstance(wanted.new, NewDirectory) or _owner_before(situation, wanted) is not None:
+        return False
+    seen = situation.observed.get(wanted.location)
+    return seen is not None and seen.kind is Kind.DIRECTORY
+
+
 def _note_ownership(situation: Situation, decisions: Decisions) -> None:
     files = {
         location: one for location, (one, *_) in situation.wanted.items() if isinstance(one.new, NewFile)
     }
     for location in sorted(situation.wanted):
         for wanted in situation.wanted[location]:
-            decisions.owned.setdefault(wanted.package, []).append(owned_entry(wanted, files))
+            owned = decisions.owned.setdefault(wanted.package, [])
+            if not _is_foreign_directory(situation, wanted):
+                owned.append(owned_entry(wanted, files))
     for change in decisions.changes:
         original = RelPath(change.location.removesuffix(NEW_SUFFIX))
         if change.location not in situation.wanted and isinstance(change.new, NewFile):
