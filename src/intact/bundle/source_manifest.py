@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
@@ -50,6 +51,7 @@ _KEYS = {
     "hardlink": frozenset({"path", "target"}),
 }
 _CHUNK = 1 << 20
+_AS_SOURCE = -1
 _REMEDY = "correct the manifest and build again"
 
 
@@ -123,6 +125,13 @@ def _read(table: dict[str, object], collector: _Collector) -> Manifest:
     top = Fields(table, "", faults, _TOP)
     top.number("format", FORMAT, FORMAT, required=True)
     package = Fields(top.table_of("package", required=True), "package.", faults, _PACKAGE)
+    manifest = Manifest(
+        identity=read_identity(package),
+        summary=package.text("summary", line_of, ""),
+        license=package.text("license", line_of, ""),
+        relations=read_relations(package),
+        upgrade_from=read_upgrade_from(package),
+    )
     for kind, read in (
         ("file", _read_file),
         ("tree", _read_tree),
@@ -138,15 +147,7 @@ def _read(table: dict[str, object], collector: _Collector) -> Manifest:
     places = [collector.places[at] for at in order]
     check_entries(entries, lambda at: places[at], faults)
     newest = max((entry.mtime for entry in entries if isinstance(entry, FileEntry)), default=0)
-    return Manifest(
-        identity=read_identity(package),
-        summary=package.text("summary", line_of, ""),
-        license=package.text("license", line_of, ""),
-        relations=read_relations(package),
-        upgrade_from=read_upgrade_from(package),
-        created=newest if collector.clamp is None else collector.clamp,
-        entries=entries,
-    )
+    return replace(manifest, created=newest if collector.clamp is None else collector.clamp, entries=entries)
 
 
 def _owners(row: Fields) -> tuple[str, str]:
@@ -170,6 +171,10 @@ def _read_source(source: Path) -> tuple[int, Digest, int]:
 def _read_file(row: Fields, place: str, collector: _Collector) -> None:
     source = row.text("source", line_of, "", required=True)
     destination = row.text("path", line_of, "", required=True)
+    prefix = row.text("path", lambda text: path_of(text.rstrip("/")), ROOT)
+    chosen_mode = row.text("mode", mode_of, _AS_SOURCE)
+    config = row.flag("config")
+    _owners(row)  # notes what is wrong with them, even if no file is found
     if not source or not destination:
         return
     try:
@@ -187,18 +192,15 @@ def _read_file(row: Fields, place: str, collector: _Collector) -> None:
             "path", f"{source} matches {len(found)} files; end the path with / to put them into a directory"
         )
         return
-    prefix = row.text("path", lambda text: path_of(text.rstrip("/")), ROOT)
-    for one in found:
+    for one in found if prefix else []:
         path = prefix / one.name if is_directory else prefix
         if _is_sound(path, row):
-            mode = row.text(
-                "mode", mode_of, 0o755 if os.access(one, os.X_OK) and _is_executable(one) else 0o644
-            )
-            collector.add_file(one, path, row, place, mode, config=row.flag("config"))
+            mode = chosen_mode if chosen_mode != _AS_SOURCE else 0o755 if _is_executable(one) else 0o644
+            collector.add_file(one, path, row, place, mode, config=config)
 
 
 def _is_executable(path: Path) -> bool:
-    return bool(path.stat().st_mode & 0o111)
+    return bool(path.stat().st_mode & 0o100)
 
 
 def _is_sound(path: RelPath, row: Fields) -> bool:
@@ -229,14 +231,16 @@ def _names(base: Path) -> list[str]:
 
 def _read_tree(row: Fields, place: str, collector: _Collector) -> None:
     source = row.text("source", line_of, "", required=True)
-    top = collector.base / source
-    if not source or not top.is_dir():
-        if source:
-            row.fault("source", f"{source} is not a directory")
-        return
     prefix = row.text("path", lambda text: path_of(text.strip("/")) if text.strip("/") else ROOT, ROOT)
     keep = row.text("modes", _modes, "plain") == "keep"
     exclude, config = row.texts("exclude", line_of), row.texts("config", line_of)
+    _owners(row)
+    top = collector.base / source
+    if not source:
+        return
+    if not top.is_dir():
+        row.fault("source", f"{source} is not a directory")
+        return
     try:
         for inner in _walk(top, "", exclude):
             path = RelPath(f"{prefix}/{inner}" if prefix else inner)
@@ -292,17 +296,7 @@ def _take_capability(source: Path, collector: _Collector) -> None:
         return
     last = collector.entries[-1]
     if isinstance(last, FileEntry):
-        collector.entries[-1] = FileEntry(
-            last.path,
-            last.mode,
-            last.owner,
-            last.group,
-            last.mtime,
-            last.size,
-            last.digest,
-            last.config,
-            xattrs,
-        )
+        collector.entries[-1] = replace(last, xattrs=xattrs)
 
 
 def _read_directory(row: Fields, place: str, collector: _Collector) -> None:

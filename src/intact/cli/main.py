@@ -100,10 +100,8 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except click.exceptions.Abort:
-        return _interrupted(130)
-    except _Terminated:
-        return _interrupted(143)
+    except click.exceptions.Abort as abort:  # what click makes of a KeyboardInterrupt
+        return _interrupted(143 if isinstance(abort.__cause__, _Terminated) else 130)
     except KeyboardInterrupt:
         return _interrupted(130)
     except BrokenPipeError:
