@@ -355,8 +355,9 @@ def test_a_protected_key_takes_its_passphrase_from_the_environment(
     monkeypatch.setenv("PKG_KEY_PASSPHRASE", "wrong")
     assert "passphrase is wrong" in pkg("build", "hello-1.0.toml", "--key", "safe").err
     monkeypatch.delenv("PKG_KEY_PASSPHRASE")
-    monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: PTH123, SIM115  closed with the test process
-    assert "PKG_KEY_PASSPHRASE" in pkg("build", "hello-1.0.toml", "--key", "safe").err
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert "PKG_KEY_PASSPHRASE" in pkg("build", "hello-1.0.toml", "--key", "safe").err
 
 
 def test_building_twice_gives_the_same_bytes(pkg: Command) -> None:

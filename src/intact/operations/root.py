@@ -16,7 +16,7 @@ from intact.state.layout import STATE_PATH, StateLayout, mount_of
 from intact.system.linux import LinuxDisk
 from intact.system.port import Disk
 from intact.transaction.opening import make_state_directories
-from intact.transaction.recover import Direction, Recovered, find_interrupted, recover
+from intact.transaction.recover import Direction, Recovered, recover
 
 __all__ = ["Environment", "Root", "change", "open_root"]
 
@@ -125,8 +125,3 @@ def _insist_on_permission(root: Root) -> None:
             path=root.path,
             remedy="run the command as root, or as the user who owns the root",
         )
-
-
-def is_interrupted(root: Root) -> bool:
-    """Tell whether an earlier run was interrupted; only the owner of the root can see that."""
-    return bool(find_interrupted(root.disk, root.layout))

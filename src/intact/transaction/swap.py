@@ -20,7 +20,7 @@ from intact.transaction.errnos import BUSY, CANNOT_EXCHANGE, CANNOT_LINK
 __all__ = ["move_new", "settle", "swap"]
 
 
-def aside(slot: RelPath) -> RelPath:
+def _aside(slot: RelPath) -> RelPath:
     """Return the name beside a slot where the live object waits."""
     return RelPath(slot + ".aside")
 
@@ -36,7 +36,7 @@ def swap(disk: Disk, slot: RelPath, path: RelPath) -> None:
 
 
 def _swap_without_exchange(disk: Disk, slot: RelPath, path: RelPath) -> None:
-    waiting = aside(slot)
+    waiting = _aside(slot)
     live, arriving = disk.observe(path), disk.observe(slot)
     directories = any(seen is not None and seen.kind is Kind.DIRECTORY for seen in (live, arriving))
     if live is None or directories or not _keep_aside(disk, path, live, waiting):
@@ -105,7 +105,7 @@ def settle(disk: Disk, slot: RelPath, path: RelPath) -> None:
     Raises:
         RecoveryFailed: somebody has put another object at `path` meanwhile; both are kept.
     """
-    waiting = aside(slot)
+    waiting = _aside(slot)
     old = disk.observe(waiting)
     if old is None:
         return
