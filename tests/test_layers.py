@@ -157,8 +157,8 @@ def test_every_import_goes_through_a_front_door() -> None:
     doors: dict[str, set[str]] = {}
     for path in modules():
         for node in ast.parse(path.read_text()).body:
-            target = node.targets[0] if isinstance(node, ast.Assign) else None
-            if isinstance(node, ast.Assign) and isinstance(target, ast.Name) and target.id == "__all__":
+            name = node.targets[0] if isinstance(node, ast.Assign) else None
+            if isinstance(node, ast.Assign) and isinstance(name, ast.Name) and name.id == "__all__":
                 doors["intact." + _name(path)[:-3].replace("/", ".")] = set(ast.literal_eval(node.value))
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text())):

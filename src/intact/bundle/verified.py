@@ -65,10 +65,12 @@ class VerifiedBundle:
                     self.name, f"the archive header of {entry.path} is not the one that its manifest demands"
                 )
             yield entry, self._content(stream, span)
-        stream.finish(check_end=not wanted or wanted[-1].end == self._end())
-
-    def _end(self) -> int:
-        return sum(frame.size for frame in self.manifest.frames) - len(END_OF_ARCHIVE)
+        end = sum(frame.size for frame in self.manifest.frames) - len(END_OF_ARCHIVE)
+        if not wanted or wanted[-1].end == end:
+            stream.seek(end)
+            if stream.take(len(END_OF_ARCHIVE)) != END_OF_ARCHIVE:
+                raise damaged(self.name, "the archive does not end with zeros")
+        stream.finish()
 
     def _content(self, stream: "_PayloadStream", span: Span) -> Iterator[bytes]:
         state = hashlib.sha256()
@@ -154,12 +156,8 @@ class _PayloadStream:
         self._next += 1
         self._at = 0
 
-    def finish(self, *, check_end: bool) -> None:
+    def finish(self) -> None:
         """Make sure that the file ends where its frame table says."""
-        if check_end and self._next < len(self._frames):
-            self.seek(sum(frame.size for frame in self._frames) - 1)
-        if check_end and self._content[-len(END_OF_ARCHIVE) :].strip(b"\0"):
-            raise damaged(self._bundle.name, "the archive does not end with zeros")
         for frame in self._frames[self._next : -1]:
             self._bundle.skip(frame.compressed)
         if self._next < len(self._frames):

@@ -1,0 +1,296 @@
+"""A bundle is a function of its inputs, appears whole or not at all, and ordinary tools can open it."""
+
+import hashlib
+import io
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from intact.bundle import build as build_module
+from intact.bundle.build import SourceChanged, build_bundle
+from intact.bundle.sign import add_signature
+from intact.model.entries import DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
+from intact.model.errors import BundleDamaged, MachineError, ManifestInvalid, NoSpace
+from intact.model.paths import RelPath
+from intact.model.versions import Version
+from support.bundle_parts import MTIME, fixed_key, make_bundle, make_source, opened, verified
+
+KEY, OTHER = fixed_key(1), fixed_key(2)
+MIB = 1 << 20
+FILES = {"etc/a": b"a\n", "usr/" + "long/" * 60 + "name": b"deep", "usr/日本語 x": b"n", "usr/e": b""}
+needs_tar = pytest.mark.skipif(
+    not (shutil.which("tar") and shutil.which("zstd")), reason="needs tar and zstd"
+)
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    block = b"".join(hashlib.sha512(f"{seed}.{i}".encode()).digest() for i in range(1024))
+    return (block * (size // len(block) + 1))[:size]
+
+
+def test_what_was_built_is_described(tmp_path: Path) -> None:
+    counted: list[int] = []
+    built = build_bundle(make_source(FILES), tmp_path, signers=[KEY.sign], progress=counted.append)
+    stored = built.path.read_bytes()
+    assert built.path == tmp_path / "hello-1.0-all.tar.zst"
+    assert (built.size, built.sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
+    assert built.content == sum(counted) == sum(map(len, FILES.values()))
+    assert built.frames == 1
+    assert built.identity.name == "hello"
+    assert stat.S_IMODE(built.path.stat().st_mode) == 0o644
+
+
+def test_the_same_inputs_make_the_same_bytes(tmp_path: Path) -> None:
+    one = make_bundle(tmp_path / "1", FILES, keys=[KEY]).read_bytes()
+    assert make_bundle(tmp_path / "2", dict(reversed(FILES.items())), keys=[KEY]).read_bytes() == one
+
+
+def test_the_default_name_is_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert build_bundle(make_source({})).path == tmp_path / "hello-1.0-all.tar.zst"
+    assert build_bundle(make_source({}), Path("other.tar.zst")).path == tmp_path / "other.tar.zst"
+
+
+def test_an_epoch_does_not_bring_a_colon_into_the_name(tmp_path: Path) -> None:
+    source = make_source({})
+    identity = replace(source.manifest.identity, version=Version("2:1.0"))
+    source = replace(source, manifest=replace(source.manifest, identity=identity))
+    assert build_bundle(source, tmp_path).path.name == "hello-2%3a1.0-all.tar.zst"
+
+
+FRAMINGS: dict[str, tuple[list[int], Callable[[list[int]], bool]]] = {
+    "small_files_share_a_frame": ([1000] * 50, lambda sizes: len(sizes) == 1),
+    "many_small_files_make_frames_of_a_mebibyte": (
+        [100_000] * 50,
+        lambda sizes: all(MIB <= size < MIB + 200_000 for size in sizes[:-1]) and len(sizes) == 5,
+    ),
+    "a_large_file_spans_frames_of_four": (
+        [10 * MIB],
+        lambda sizes: sizes == [4 * MIB, 4 * MIB, 2 * MIB + 512, 1024],
+    ),
+    "the_end_may_need_a_frame_of_its_own": ([4 * MIB - 512], lambda sizes: sizes == [4 * MIB, 1024]),
+}
+
+
+@pytest.mark.parametrize(("sizes", "fits"), FRAMINGS.values(), ids=FRAMINGS)
+def test_frames_are_cut_as_documented(
+    tmp_path: Path, sizes: list[int], fits: Callable[[list[int]], bool]
+) -> None:
+    files = {f"f{number:03}": noise(size, number) for number, size in enumerate(sizes)}
+    bundle = verified(make_bundle(tmp_path, files).read_bytes())
+    assert fits([frame.size for frame in bundle.manifest.frames])
+    found = {entry.path: b"".join(pieces) for entry, pieces in bundle.contents({RelPath(f) for f in files})}
+    assert found == files
+
+
+def test_a_large_manifest_that_compresses_well_stays_within_the_ceilings(tmp_path: Path) -> None:
+    many = [
+        DirectoryEntry(RelPath(f"usr/share/many/{number:06}"), 0o755, "root", "root")
+        for number in range(60_000)
+    ]
+    path = make_bundle(tmp_path, {}, many, keys=[KEY])
+    bundle = verified(path.read_bytes(), KEY)
+    assert len(bundle.manifest_bytes) > 2 * MIB
+    assert len(bundle.manifest.entries) == 60_000
+
+
+def test_a_manifest_that_no_reader_would_accept_is_not_written() -> None:
+    with pytest.raises(ManifestInvalid, match="decompression bomb"):
+        build_module.write_head(io.BytesIO(), bytes(64 * MIB), [])
+
+
+# --- ordinary tools --------------------------------------------------------------------------------------
+@needs_tar
+def test_gnu_tar_lists_and_unpacks_every_bundle(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path / "b", {**FILES, "usr/big": noise(5 * MIB)}, keys=[KEY, OTHER])
+    listed = subprocess.run(
+        ["tar", "--zstd", "--quoting-style=literal", "-tf", path], capture_output=True, check=True
+    )
+    heads = [".intact/manifest.toml", ".intact/manifest.toml.sig", ".intact/manifest.toml.2.sig"]
+    assert listed.stdout.decode().splitlines() == [*heads, *sorted({**FILES, "usr/big": b""})]
+    assert listed.stderr == b""
+    out = tmp_path / "out"
+    out.mkdir()
+    unpacked = subprocess.run(["tar", "--zstd", "-xf", path, "-C", out], capture_output=True, check=True)
+    assert unpacked.stderr == b""
+    bundle = opened(path.read_bytes())
+    for name, content in zip(heads, (bundle.manifest_bytes, *bundle.signatures), strict=True):
+        assert (out / name).read_bytes() == content
+    for name, content in FILES.items():
+        assert (out / name).read_bytes() == content
+        assert (out / name).stat().st_mtime == MTIME
+    assert (out / "usr/big").read_bytes() == noise(5 * MIB)
+
+
+@needs_tar
+def test_a_set_id_file_loses_its_rights_under_tar(tmp_path: Path) -> None:
+    source = make_source({"bin/su": b"x"})
+    entry = source.manifest.entries[0]
+    assert isinstance(entry, FileEntry)
+    source = replace(source, manifest=replace(source.manifest, entries=(replace(entry, mode=0o6755),)))
+    path = build_bundle(source, tmp_path).path
+    subprocess.run(["tar", "--zstd", "-xpf", path, "-C", tmp_path], check=True)
+    assert stat.S_IMODE((tmp_path / "bin/su").stat().st_mode) == 0o755
+
+
+@needs_tar
+def test_zstd_finds_checksums_in_all_frames(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, {"x": noise(9 * MIB)})
+    subprocess.run(["zstd", "-tq", path], check=True)
+
+
+# --- what goes wrong leaves nothing behind ---------------------------------------------------------------
+def lying_source(content: bytes) -> Callable[[FileEntry], BinaryIO]:
+    return lambda _entry: io.BytesIO(content)
+
+
+@pytest.mark.parametrize("now", [b"b\n", b"", b"a\nmore"])
+def test_a_source_that_changed_meanwhile_is_named(tmp_path: Path, now: bytes) -> None:
+    source = replace(make_source({"etc/a": b"a\n"}), open_content=lying_source(now))
+    with pytest.raises(SourceChanged, match="changed while") as caught:
+        build_bundle(source, tmp_path)
+    assert caught.value.path == "etc/a"
+    assert list(tmp_path.iterdir()) == []
+
+
+def failing_read(_entry: FileEntry) -> BinaryIO:
+    raise PermissionError(13, "Permission denied")
+
+
+class FailingDisk(io.BytesIO):
+    """Opens, and then fails."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise OSError(5, f"Input/output error after {size}")
+
+
+def test_a_source_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="EACCES") as caught:
+        build_bundle(replace(make_source({"etc/a": b"a"}), open_content=failing_read), tmp_path)
+    assert caught.value.path == "etc/a"
+    with pytest.raises(MachineError, match="EIO"):
+        build_bundle(replace(make_source({"etc/a": b"a"}), open_content=lambda _: FailingDisk()), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_build_keeps_the_old_bundle(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, FILES)
+    old = path.read_bytes()
+
+    def interrupted(_manifest: bytes) -> bytes:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_bundle(make_source({"x": b"new"}), path, signers=[interrupted])
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    if not os.path.exists("/dev/full"):  # noqa: PTH110
+        pytest.skip("needs /dev/full")
+    with pytest.raises(MachineError, match="ENOENT"):
+        build_bundle(make_source({}), tmp_path / "no" / "such" / "x.tar.zst")
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OSError, match="No space"):
+        build_module.write_head(full, b"m", [])
+
+
+WRONG = {
+    "reserved": [SymlinkEntry(RelPath("proc/x"), "y")],
+    "duplicate": [SymlinkEntry(RelPath("a"), "y"), DirectoryEntry(RelPath("a"), 0o755, "root", "root")],
+    "hardlink_to_nothing": [HardlinkEntry(RelPath("a"), RelPath("b"))],
+    "unprintable": [SymlinkEntry(RelPath("a\x1b"), "y")],
+    "owner": [SymlinkEntry(RelPath("a"), "y", "no body")],
+}
+
+
+@pytest.mark.parametrize("entries", WRONG.values(), ids=WRONG)
+def test_what_an_installer_would_refuse_is_not_published(
+    tmp_path: Path, entries: list[SymlinkEntry | DirectoryEntry]
+) -> None:
+    with pytest.raises(ManifestInvalid):
+        make_bundle(tmp_path, {}, entries)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_too_large_for_a_header_is_refused(tmp_path: Path) -> None:
+    source = make_source({"x": b""})
+    entry = source.manifest.entries[0]
+    assert isinstance(entry, FileEntry)
+    source = replace(source, manifest=replace(source.manifest, entries=(replace(entry, size=1 << 33),)))
+    with pytest.raises(ManifestInvalid, match="8 GiB - 1 is the most"):
+        build_bundle(source, tmp_path)
+
+
+# --- further signatures ----------------------------------------------------------------------------------
+def test_a_signature_is_added_without_touching_the_payload(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, {**FILES, "big": noise(5 * MIB)})
+    path.chmod(0o640)
+    before = opened(path.read_bytes())
+    payload = path.read_bytes()[before.head_length :]
+    assert add_signature(path, KEY.sign)
+    after = opened(path.read_bytes())
+    assert path.read_bytes()[after.head_length :] == payload
+    assert after.manifest_bytes == before.manifest_bytes
+    assert after.signatures == (KEY.sign(before.manifest_bytes),)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    verified(path.read_bytes(), KEY).check_payload()
+
+
+def test_signing_later_gives_the_bytes_of_signing_at_once(tmp_path: Path) -> None:
+    at_once = make_bundle(tmp_path / "1", FILES, keys=[KEY, OTHER]).read_bytes()
+    later = make_bundle(tmp_path / "2", FILES, keys=[KEY])
+    assert add_signature(later, OTHER.sign)
+    assert later.read_bytes() == at_once
+
+
+def test_the_same_signature_is_added_once(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, FILES, keys=[KEY])
+    old = path.stat()
+    assert not add_signature(path, KEY.sign)
+    assert path.stat().st_ino == old.st_ino
+
+
+def test_there_is_room_for_sixteen_signatures(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, FILES, keys=[fixed_key(seed) for seed in range(1, 17)])
+    verified(path.read_bytes(), fixed_key(16)).check_payload()
+    with pytest.raises(BundleDamaged, match="16 signatures"):
+        add_signature(path, fixed_key(17).sign)
+
+
+def test_a_disk_that_fails_while_signing_keeps_the_old_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_bundle(tmp_path, FILES)
+    old = path.read_bytes()
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("intact.bundle.sign.shutil.copyfileobj", fail)
+    with pytest.raises(NoSpace):
+        add_signature(path, KEY.sign)
+    monkeypatch.setattr(Path, "stat", fail)
+    with pytest.raises(NoSpace):
+        add_signature(path, KEY.sign)
+    monkeypatch.undo()
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_bundle_cannot_be_signed(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"nothing")
+    with pytest.raises(BundleDamaged):
+        add_signature(path, KEY.sign)
+    assert path.read_bytes() == b"nothing"
+    assert list(tmp_path.iterdir()) == [path]
