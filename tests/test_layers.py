@@ -156,10 +156,11 @@ def test_the_front_door_is_what_is_named(path: Path) -> None:
 def test_every_import_goes_through_a_front_door() -> None:
     doors: dict[str, set[str]] = {}
     for path in modules():
-        for node in ast.parse(path.read_text()).body:
-            name = node.targets[0] if isinstance(node, ast.Assign) else None
-            if isinstance(node, ast.Assign) and isinstance(name, ast.Name) and name.id == "__all__":
-                doors["intact." + _name(path)[:-3].replace("/", ".")] = set(ast.literal_eval(node.value))
+        for statement in ast.parse(path.read_text()).body:
+            name = statement.targets[0] if isinstance(statement, ast.Assign) else None
+            if isinstance(statement, ast.Assign) and isinstance(name, ast.Name) and name.id == "__all__":
+                module = "intact." + _name(path)[:-3].replace("/", ".")
+                doors[module] = set(ast.literal_eval(statement.value))
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module in doors:

@@ -295,6 +295,15 @@ def test_a_format_of_another_type_is_a_fault(value: str) -> None:
     assert any(one.startswith("format: must be a whole number") for one in faults_of(f"format = {value}"))
 
 
+def test_a_manifest_that_does_not_fit_into_memory_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhaust(_text: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("intact.bundle.fields.tomli.loads", exhaust)
+    with pytest.raises(ManifestInvalid, match="memory"):
+        parse_manifest(b"format = 1")
+
+
 def test_all_faults_are_told_at_once_and_a_flood_is_counted() -> None:
     rows = "directories = [" + '{path = "/x"},' * 300 + "]"
     found = of_entries(rows)

@@ -130,6 +130,32 @@ def test_a_fault_of_one_key_is_told_once_for_many_files(tmp_path: Path) -> None:
     assert len(found) == 2
 
 
+def test_a_source_that_becomes_a_pipe_is_a_fault_and_blocks_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(Path, "is_file", lambda _path: True)
+    found = faults(tmp_path, '[[file]]\nsource = "pipe"\npath = "usr/x"\n')
+    assert found == (f"file[0]: {tmp_path / 'pipe'} cannot be read: not a regular file",)
+
+
+def test_a_path_that_becomes_reserved_by_the_name_of_its_source_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / ".intact").touch()
+    found = faults(tmp_path, '[[file]]\nsource = ".intact"\npath = "usr/"\n')
+    assert found == ("file[0].path: 'usr/.intact': .intact is reserved for what pkg stages there",)
+
+
+def test_tables_without_their_keys_name_all_that_is_missing(tmp_path: Path) -> None:
+    assert faults(tmp_path, '[[symlink]]\n[[hardlink]]\n[[directory]]\n[[file]]\npath = "x"\n') == (
+        "file[0].source: is missing",
+        "directory[0].path: is missing",
+        "symlink[0].path: is missing",
+        "symlink[0].target: is missing",
+        "hardlink[0].path: is missing",
+        "hardlink[0].target: is missing",
+    )
+
+
 def test_a_directory_is_no_source_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     assert faults(tmp_path, '[[file]]\nsource = "d"\npath = "etc/d"\n')[0].startswith(

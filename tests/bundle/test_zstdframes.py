@@ -182,6 +182,33 @@ def whole_content(grown: GrowingFrame, stored: bytes) -> bytes:
     return grown.content()
 
 
+def test_a_growing_frame_of_many_blocks_stops_at_its_claim() -> None:
+    blocks = b"".join(hashlib.sha512(str(number).encode()).digest() for number in range(1 << 14))
+    frame = bytearray(compress_frame(blocks, 1))
+    header = parse_frame_header(bytes(frame[:18]))
+    frame[header.length - 4 : header.length] = (300_000).to_bytes(4, "little")
+    grown = growing(bytes(frame))
+    with pytest.raises(FrameFault, match="damaged|holds more than"):
+        grown.feed(bytes(frame))
+    assert len(grown._content) < 300_000 + (256 << 10)
+
+
+class FailsOpen:
+    """A decompressor that returns less than it should, and says nothing."""
+
+    def __init__(self, **_options: object) -> None:
+        pass
+
+    def decompress(self, _frame: bytes, **_options: object) -> bytes:
+        return TEXT[:10]
+
+
+def test_a_library_that_fails_open_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("intact.bundle.zstdframes.zstandard.ZstdDecompressor", FailsOpen)
+    with pytest.raises(FrameFault, match="gave 10 bytes"):
+        decompress_frame(FRAME, len(TEXT))
+
+
 def test_a_damaged_growing_frame_is_refused() -> None:
     damaged = FRAME[:-1] + bytes([FRAME[-1] ^ 1])
     with pytest.raises(FrameFault, match="damaged"):
