@@ -5,7 +5,7 @@ itself.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from intact.model.actions import PackageChange, Plan
 from intact.model.errors import Conflict, UnknownTransaction
@@ -19,7 +19,7 @@ from intact.operations.survey import observe_locations, survey_terrain, with_rig
 from intact.plan.assemble import Terrain, assemble
 from intact.plan.change import Change
 from intact.plan.config import NEW_SUFFIX
-from intact.plan.reversal import images_of, merge_images, reverse
+from intact.plan.reversal import Image, images_of, merge_images, reverse
 from intact.state.database import Database
 from intact.transaction.journal import Journal
 from intact.transaction.phases import Phase
@@ -96,6 +96,8 @@ def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]
     images = merge_images(
         image for plan in plans for step in plan.steps for image in images_of(step.action, step.slot)
     )
+    vanished = _vanished(root, images)
+    images = {at: image for at, image in images.items() if at not in vanished}
     owners = database.owners(images)
     is_config = frozenset(at for at, entries in owners.items() if any(one.config for one in entries))
     beside = [RelPath(at + NEW_SUFFIX) for at in is_config]
@@ -113,12 +115,21 @@ def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]
     )
     return Prepared(
         kind="rollback",
-        plan=Plan(actions, _changes(installed, before, names), tuple(reversal.notes)),
+        plan=Plan(actions, _changes(installed, before, names), (*reversal.notes, *vanished.values())),
         installed=installed,
         removed=tuple(name for name in removed if database.package(name) is not None),
         before=before,
         undoes=tuple(one.id for one in undone),
     )
+
+
+def _vanished(root: Root, images: Mapping[RelPath, Image]) -> dict[RelPath, str]:
+    """Find what somebody deleted just before it was to be removed: there is no backup, and nothing to restore."""
+    return {
+        at: f"/{at}: was deleted by somebody before it was removed; it stays deleted"
+        for at, image in images.items()
+        if image.after is None and image.backup is not None and root.disk.observe(image.backup) is None
+    }
 
 
 def _read_plan(root: Root, number: int) -> TransactionPlan:

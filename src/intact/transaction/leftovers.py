@@ -56,10 +56,12 @@ def _to_trash(disk: Disk, path: RelPath) -> None:
 
 def sweep(disk: Disk, layout: StateLayout, mounts: frozenset[RelPath]) -> None:
     """Delete trash, and slots whose transaction is gone."""
-    known = disk.list_directory(layout.transactions)
-    for name in known:
+    known = set()
+    for name in disk.list_directory(layout.transactions):
         if name.endswith(TRASH_SUFFIX):
             drop_tree(disk, layout.transactions / name)
+        else:
+            known.add(name)
     for mount in sorted(mounts):
         top = mount / MOUNT_DIRECTORY
         seen = disk.observe(top)

@@ -7,8 +7,8 @@ manifest says against what its signers may sign. Both raise or return a proof; n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
+from dataclasses import InitVar, dataclass
+from typing import Final, final
 
 from intact.model.errors import Untrusted
 from intact.model.manifest import PackageIdentity
@@ -18,6 +18,14 @@ from intact.trust.store import PRIVILEGED, TrustEntry, TrustStore
 
 __all__ = ["Approval", "ValidSignatures", "approve", "check_signatures"]
 
+# Whoever has it makes proofs; it never leaves this module.
+_MAKER: Final = object()
+
+
+def _refuse_strangers(maker: object) -> None:
+    if maker is not _MAKER:
+        raise AssertionError("a proof of trust is made by check_signatures and approve alone")
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,10 @@ class ValidSignatures:
 
     name: str
     entries: tuple[TrustEntry, ...]
+    maker: InitVar[object] = None
+
+    def __post_init__(self, maker: object) -> None:
+        _refuse_strangers(maker)
 
 
 @final
@@ -40,6 +52,10 @@ class Approval:
 
     signers: tuple[str, ...]
     unsigned: bool
+    maker: InitVar[object] = None
+
+    def __post_init__(self, maker: object) -> None:
+        _refuse_strangers(maker)
 
 
 def check_signatures(
@@ -76,7 +92,7 @@ def check_signatures(
         else:
             reasons.append(f"{place}: {reason}")
     if valid or allow_unsigned:
-        return ValidSignatures(name, tuple(valid.values()))
+        return ValidSignatures(name, tuple(valid.values()), _MAKER)
     raise _untrusted(name, reasons)
 
 
@@ -89,7 +105,7 @@ def _reason_against(
         return f"by {fingerprint}, a key that this root does not know"
     if not is_valid(signature, message):
         raise Untrusted(
-            f"the signature by the trusted key {fingerprint} does not fit the manifest: the bundle was altered",
+            f"the signature by the known key {fingerprint} does not fit the manifest: the bundle was altered",
             path=name,
             remedy="do not use this file; get it again from its publisher",
         )
@@ -122,7 +138,7 @@ def approve(valid: ValidSignatures, identity: PackageIdentity, *, privileged: bo
         Untrusted: none of the signers may sign this package.
     """
     if not valid.entries:
-        return Approval((), unsigned=True)
+        return Approval((), unsigned=True, maker=_MAKER)
     in_scope = [one for one in valid.entries if one.may_sign(identity.name)]
     if not in_scope:
         scopes = [
@@ -142,4 +158,4 @@ def approve(valid: ValidSignatures, identity: PackageIdentity, *, privileged: bo
             details=[one.key.fingerprint for one in in_scope],
             remedy="trust the key for that: `pkg key trust FILE.pub --privileged`",
         )
-    return Approval(tuple(one.key.fingerprint for one in able), unsigned=False)
+    return Approval(tuple(one.key.fingerprint for one in able), unsigned=False, maker=_MAKER)

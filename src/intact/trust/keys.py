@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _MOST = 64 << 10
+_PUBLIC_STARTS = (b"ssh-", b"ecdsa-", b"sk-")
 AskPassphrase = Callable[[], bytes]
 
 
@@ -84,16 +86,26 @@ def parse_public_key(line: str) -> PublicKey:
         ed25519_bytes(blob)
     except (binascii.Error, SignatureFault) as fault:
         raise KeyFault(f"not a usable Ed25519 key: {fault}") from fault
-    comment = fields[2] if len(fields) > 2 else ""
-    return PublicKey(blob, "".join(one for one in comment if one.isprintable()))
+    return PublicKey(blob, _one_line(fields[2] if len(fields) > 2 else ""))
+
+
+def _one_line(comment: str) -> str:
+    """A comment is somebody's text: it must not end a line, nor move the cursor of a terminal."""
+    return "".join(one for one in comment if one.isprintable()).strip()
 
 
 class SigningKey:
-    """A private key that is ready to sign; made by `load_signing_key` and `generate_key`."""
+    """A private key that is ready to sign; made by `load_signing_key` and `generate_key`.
 
-    def __init__(self, key: "Ed25519PrivateKey", comment: str) -> None:
+    Attributes:
+        public: what others trust.
+        warnings: what the owner of the key should mend, one line each.
+    """
+
+    def __init__(self, key: "Ed25519PrivateKey", comment: str, warnings: tuple[str, ...] = ()) -> None:
         self._key = key
-        self.public = PublicKey(ed25519_blob(key.public_key().public_bytes_raw()), comment)
+        self.public = PublicKey(ed25519_blob(key.public_key().public_bytes_raw()), _one_line(comment))
+        self.warnings = warnings
 
     def sign(self, message: bytes) -> bytes:
         """Return an armored SSH signature over `message`."""
@@ -114,8 +126,8 @@ def load_signing_key(path: Path, ask_passphrase: AskPassphrase | None = None) ->
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key  # noqa: PLC0415
 
-    text = _read(path)
-    if text.startswith(b"ssh-"):
+    text, mode = _read(path)
+    if text.startswith(_PUBLIC_STARTS):
         raise KeyUnusable(
             "this is the public key", path=str(path), remedy="name the private key, without .pub"
         )
@@ -139,7 +151,14 @@ def load_signing_key(path: Path, ask_passphrase: AskPassphrase | None = None) ->
         raise KeyUnusable(
             "the key is not an Ed25519 key", path=str(path), remedy="make one with `pkg key generate FILE`"
         )
-    return SigningKey(key, _comment_beside(path))
+    return SigningKey(key, _comment_beside(path), _warnings(path, mode))
+
+
+def _warnings(path: Path, mode: int) -> tuple[str, ...]:
+    """Say that others can read the key; `ssh-keygen` refuses to use such a file."""
+    if not mode & 0o077:
+        return ()
+    return (f"{path}: others can read this private key (mode {mode:04o}); mend it with: chmod 600 {path}",)
 
 
 def _protected(path: Path) -> KeyUnusable:
@@ -150,10 +169,15 @@ def _protected(path: Path) -> KeyUnusable:
     )
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, int]:
+    """Return the content and the permission bits of a key file."""
     try:
         with path.open("rb") as source:
-            return source.read(_MOST)
+            return source.read(_MOST), stat.S_IMODE(os.fstat(source.fileno()).st_mode)
+    except FileNotFoundError as error:
+        raise KeyUnusable(
+            "there is no such file", path=str(path), remedy=f"make a key with `pkg key generate {path}`"
+        ) from error
     except OSError as error:
         raise machine_error("read key", error, str(path)) from error
 

@@ -38,17 +38,10 @@ _LINE = 70
 _MOST = 4096
 
 _P = 2**255 - 19
-# y coordinates of the points whose order divides 8 (RFC 7748 section 6 and "Taming the many EdDSAs", table 1).
-# With such a key one signature verifies for many or all messages.
-_SMALL_ORDER_Y = frozenset(
-    {
-        0,
-        1,
-        2707385501144840649318225287225658788936804267575313519463743609750303021403,
-        55188659117513257062467267217118295137698188065244968500265048394206261417546,
-        _P - 1,
-    }
-)
+# y coordinates of the points whose order divides 8; with such a key one signature verifies for many or all messages.
+# In this order: 4 (y = 0), 1 (the identity), 2, and 8 twice. A test computes the orders from the curve's equation.
+_ORDER_8_Y = 2707385501144840649318225287225658788936804267575313519463743609750303402022
+_SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _ORDER_8_Y, _P - _ORDER_8_Y})
 
 
 class SignatureFault(ValueError):
@@ -162,9 +155,16 @@ def _dearmored(armor: bytes) -> bytes:
         lines = armor.decode("ascii").split("\n")
         if lines[0] != _BEGIN or lines[-2:] != [_END, ""] or _BEGIN in lines[1:] or _END in lines[:-2]:
             raise SignatureFault("it is not exactly one armored SSH signature")
-        return base64.b64decode("".join(lines[1:-2]), validate=True)
+        body = lines[1:-2]
+        blob = base64.b64decode("".join(body), validate=True)
     except (UnicodeDecodeError, binascii.Error) as error:
         raise SignatureFault("it is not armored text") from error
+    # One text for one signature: tools fold at different widths, but all fold evenly and none leaves bits over.
+    width = len(body[0]) if body else 0
+    encoded = base64.b64encode(blob).decode()
+    if not width or body != [encoded[start : start + width] for start in range(0, len(encoded), width)]:
+        raise SignatureFault("it is not canonical base64 in lines of one length")
+    return blob
 
 
 def is_valid(signature: Signature, message: bytes) -> bool:

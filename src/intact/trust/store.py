@@ -14,16 +14,20 @@ The trust store is a TOML file of the root, written by `pkg key trust` and reada
 
 import fnmatch
 import json
+import re
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any
 
 import tomli
 
-from intact.model.errors import IntactError
+from intact.model.errors import IntactError, UsageError
 from intact.trust.keys import KeyFault, PublicKey, parse_public_key
+from intact.trust.sshsig import NAMESPACE
 
 __all__ = [
     "PRIVILEGED",
+    "KeyRevoked",
     "TrustEntry",
     "TrustStore",
     "TrustStoreInvalid",
@@ -35,11 +39,16 @@ __all__ = [
 FORMAT = 1
 PRIVILEGED = "privileged"
 TRUSTED, REVOKED = "trusted", "revoked"
-_LATEST = 2**53
+_LATEST = 253402300799  # the last second of the year 9999, the last one that dates can be written for
+_GLOB = re.compile(r"[a-z0-9+._*?\[\]!-]{1,128}")
 
 
 class TrustStoreInvalid(IntactError):
     """The trust store breaks its rules; `details` has every fault."""
+
+
+class KeyRevoked(IntactError):
+    """A revoked key is not trusted again by a command that trusts any key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,28 @@ class TrustStore:
         return next((one for one in self.entries if one.key.fingerprint == fingerprint), None)
 
     def with_entry(self, entry: TrustEntry) -> "TrustStore":
-        """Return a store with this entry, in the place of an older one for the same key."""
+        """Return a store with this entry, in the place of an older one for the same key.
+
+        Raises:
+            KeyRevoked: the key was revoked, and would come back.
+            UsageError: its scope can match no package name, or its period of validity is empty.
+        """
+        faults = _faults_of(entry)
+        if faults:
+            raise UsageError(
+                "the key cannot be trusted like this",
+                path=entry.key.fingerprint,
+                details=faults,
+                remedy="write --packages with names such as editor or editor-*, and times in seconds since 1970",
+            )
+        known = self.entry(entry.key.blob)
+        if known is not None and known.status == REVOKED and entry.status == TRUSTED:
+            raise KeyRevoked(
+                "this key was revoked here, and a revoked key does not come back by itself",
+                path=entry.key.fingerprint,
+                remedy="have the publisher make a new key; if the revocation was a mistake, delete the [[key]] table "
+                "of this key from var/lib/intact/trust.toml and trust it again",
+            )
         others = [one for one in self.entries if one.key.blob != entry.key.blob]
         return TrustStore((*others, entry))
 
@@ -117,15 +147,34 @@ def store_text(store: TrustStore) -> bytes:
         lines += [
             "",
             "[[key]]",
-            f"public_key = {json.dumps(one.key.line)}",
-            f"packages = {json.dumps(list(one.packages))}",
-            f"roles = {json.dumps(list(one.roles))}",
-            f"status = {json.dumps(one.status)}",
+            f"public_key = {_toml(one.key.line)}",
+            f"packages = {_toml(list(one.packages))}",
+            f"roles = {_toml(list(one.roles))}",
+            f"status = {_toml(one.status)}",
         ]
         lines += [f"not_before = {one.not_before}"] if one.not_before is not None else []
         lines += [f"not_after = {one.not_after}"] if one.not_after is not None else []
         lines.append(f"added = {one.added}")
     return ("\n".join(lines) + "\n").encode()
+
+
+def _toml(value: str | list[str]) -> str:
+    """Write JSON that is TOML, too: TOML knows no surrogate pairs, and no DEL that is not escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _faults_of(entry: TrustEntry) -> list[str]:
+    faults = [
+        f"packages: {glob!r} matches no package name" for glob in entry.packages if not _GLOB.fullmatch(glob)
+    ]
+    if entry.not_before is not None and entry.not_after is not None and entry.not_before > entry.not_after:
+        faults.append("not_after: is before not_before")
+    faults += [
+        f"{name}: must be seconds since 1970"
+        for name in ("not_before", "not_after")
+        if not 0 <= (getattr(entry, name) or 0) <= _LATEST
+    ]
+    return faults
 
 
 def parse_store(text: bytes) -> TrustStore:
@@ -138,16 +187,23 @@ def parse_store(text: bytes) -> TrustStore:
         value = tomli.loads(text.decode())
     except (ValueError, RecursionError) as error:
         raise _invalid([str(error)]) from error
+    if value.get("format") != FORMAT or type(value["format"]) is not int:  # True == 1
+        raise _invalid([f"format: must be {FORMAT}; another one is for another version of pkg"])
     faults = [f"{key}: unknown key" for key in value if key not in {"format", "key"}]
-    if value.get("format") != FORMAT:
-        faults.append(f"format: must be {FORMAT}")
     tables = value.get("key", [])
     if not isinstance(tables, list):
         raise _invalid([*faults, "key: must be tables [[key]]"])
-    entries = [_entry(table, f"key[{number}]", faults) for number, table in enumerate(tables, 1)]
+    entries: dict[bytes, TrustEntry] = {}
+    for number, table in enumerate(tables, 1):
+        place = f"key[{number}]"
+        entry = _entry(table, place, faults)
+        if entry is not None and entry.key.blob in entries:
+            faults.append(f"{place}.public_key: {entry.key.fingerprint} is listed twice")
+        elif entry is not None:
+            entries[entry.key.blob] = entry
     if faults:
         raise _invalid(faults)
-    return TrustStore(tuple(one for one in entries if one is not None))
+    return TrustStore(tuple(entries.values()))
 
 
 def _invalid(faults: list[str]) -> TrustStoreInvalid:
@@ -174,14 +230,16 @@ def _entry(table: Any, place: str, faults: list[str]) -> TrustEntry | None:  # n
     roles = _texts(table, "roles", place, faults)
     faults += [f"{place}.roles: unknown role {role!r}" for role in roles if role != PRIVILEGED]
     status = table.get("status", TRUSTED)
-    if status not in {TRUSTED, REVOKED}:
+    if status not in (TRUSTED, REVOKED):
         faults.append(f"{place}.status: must be trusted or revoked")
     times = {name: _time(table, name, place, faults) for name in ("not_before", "not_after", "added")}
     if key is None or len(faults) > before:
         return None
-    return TrustEntry(
+    entry = TrustEntry(
         key, packages, roles, status, times["not_before"], times["not_after"], times["added"] or 0
     )
+    faults += [f"{place}.{fault}" for fault in _faults_of(entry)]
+    return entry
 
 
 def _texts(table: dict[str, Any], name: str, place: str, faults: list[str]) -> tuple[str, ...]:
@@ -203,10 +261,19 @@ def _time(table: dict[str, Any], name: str, place: str, faults: list[str]) -> in
 
 
 def allowed_signers(store: TrustStore) -> str:
-    """Write the trusted keys in the form that `ssh-keygen -Y verify -f` reads."""
+    """Write the trusted keys in the form that `ssh-keygen -Y verify -f` reads; each principal is a fingerprint.
+
+    Scopes of packages and roles have no place in that form. Times need OpenSSH 9.1 or later.
+    """
     lines = []
     for one in store.entries:
         if one.status == TRUSTED:
-            principal = one.key.fingerprint
-            lines.append(f'{principal} namespaces="pkg-manifest-v1@intact" {one.key.line}\n')
+            options = [f'namespaces="{NAMESPACE.decode()}"']
+            options += [f'valid-after="{_utc(one.not_before)}"'] if one.not_before is not None else []
+            options += [f'valid-before="{_utc(one.not_after)}"'] if one.not_after is not None else []
+            lines.append(f"{one.key.fingerprint} {','.join(options)} {one.key.line}\n")
     return "".join(lines)
+
+
+def _utc(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y%m%d%H%M%SZ")
