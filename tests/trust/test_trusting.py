@@ -1,5 +1,6 @@
 """The trust store, and what it lets in."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -57,17 +58,17 @@ def test_a_wrong_signature_by_a_trusted_key_is_fatal_even_where_unsigned_is_allo
         _check(store, [keys[1].sign(MESSAGE), keys[0].sign(b"another manifest")], allow_unsigned=True)
 
 
-FAULTS = {
-    "revoked": ({"status": REVOKED}, "is revoked"),
-    "expired": ({"not_after": NOW - 1}, "has expired"),
-    "not yet valid": ({"not_before": NOW + 1}, "not valid yet"),
+FAULTS: dict[str, tuple[Callable[[TrustEntry], TrustEntry], str]] = {
+    "revoked": (lambda entry: replace(entry, status=REVOKED), "is revoked"),
+    "expired": (lambda entry: replace(entry, not_after=NOW - 1), "has expired"),
+    "not yet valid": (lambda entry: replace(entry, not_before=NOW + 1), "not valid yet"),
 }
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_key_that_does_not_count_is_named_with_the_reason(name: str, keys: list[SigningKey]) -> None:
-    facts, reason = FAULTS[name]
-    store = TrustStore((replace(TrustEntry(keys[0].public), **facts),))  # type: ignore[arg-type]  a table of cases
+    spoil, reason = FAULTS[name]
+    store = TrustStore((spoil(TrustEntry(keys[0].public)),))
     with pytest.raises(Untrusted, match=reason):
         _check(store, [keys[0].sign(MESSAGE)])
 

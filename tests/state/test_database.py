@@ -1,0 +1,247 @@
+"""The published database: what it says, who may read it, and what it refuses."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from intact.model.actions import PackageChange
+from intact.model.entries import Digest
+from intact.model.errors import DatabaseDamaged, DatabaseTooNew, NoSpace
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.manifest import PackageIdentity, Relations
+from intact.model.objects import Kind
+from intact.model.paths import RelPath
+from intact.model.relations import parse_relation, parse_requirement
+from intact.model.versions import Version
+from intact.state.database import Database
+from intact.state.next_generation import DatabaseChanges, next_generation
+from intact.state.publishing import stage_database
+from intact.system.linux import LinuxDisk
+
+RECORD = TransactionRecord(
+    id=1,
+    kind="install",
+    command="pkg install hello",
+    started=10,
+    finished=11,
+    outcome=Outcome.COMMITTED,
+    reason="because",
+    packages=(PackageChange("hello", None, Version("1.0")),),
+    notes=("a note",),
+    undoes=(3, 4),
+    retained=True,
+    size=77,
+)
+PACKAGE = InstalledPackage(
+    identity=PackageIdentity("hello", Version("1:1.0-1"), "amd64"),
+    relations=Relations(
+        requires=(parse_requirement("a (>= 1) | b"),),
+        conflicts=(parse_relation("c"),),
+        provides=(parse_relation("d (= 2)"),),
+        replaces=(parse_relation("e (<< 3)"),),
+    ),
+    summary="Says hello",
+    license="MIT",
+    installed_at=12,
+    transaction=1,
+    manifest_digest=Digest("ab" * 32),
+    signers=("SHA256:x",),
+    size=5,
+    entries=3,
+)
+FILE = OwnedEntry(
+    RelPath("usr/lib/x"),
+    RelPath("lib/x"),
+    "hello",
+    Kind.FILE,
+    0o4755,
+    1,
+    2,
+    size=5,
+    mtime_ns=99,
+    inode=123,
+    digest=Digest("cd" * 32),
+    config=True,
+    xattrs=(("security.capability", b"\x01\x00"),),
+)
+LINK = OwnedEntry(
+    RelPath("usr/odd"), RelPath("usr/odd"), "hello", Kind.SYMLINK, 0o777, 0, 0, target="b\udcffd"
+)
+TWIN = replace(FILE, location=RelPath("usr/twin"), path=RelPath("usr/twin"), hardlink=RelPath("usr/lib/x"))
+CHANGES = DatabaseChanges(RECORD, (), ((PACKAGE, (FILE, LINK, TWIN)),))
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A database with one package."""
+    path = tmp_path / "installed.db"
+    next_generation(tmp_path / "nothing", path, CHANGES)
+    return path
+
+
+def _after(path: Path, changes: DatabaseChanges) -> Path:
+    target = path.with_name(f"{path.name}.next")
+    next_generation(path, target, changes)
+    return target
+
+
+def test_everything_comes_back_as_it_was_written(published: Path) -> None:
+    with Database.open(published) as database:
+        assert database.packages() == [PACKAGE]
+        assert database.package("hello") == PACKAGE
+        assert database.package("other") is None
+        assert database.entries("hello") == [FILE, LINK, TWIN]
+        assert database.history() == [RECORD]
+        assert database.transaction(1) == RECORD
+        assert database.transaction(2) is None
+        assert database.last_transaction() == 1
+
+
+def test_owners_are_found_by_location_and_by_manifest_path(published: Path) -> None:
+    with Database.open(published) as database:
+        assert database.owner_of(RelPath("usr/lib/x")) == [FILE]
+        assert database.owner_of(RelPath("lib/x")) == [FILE]
+        assert database.owner_of(RelPath("nowhere")) == []
+        many = [RelPath(f"p/{number}") for number in range(2000)]
+        assert database.owners([*many, FILE.location]) == {FILE.location: [FILE]}
+
+
+def test_a_missing_database_is_an_empty_one_and_is_not_created(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "nothing.db") as database:
+        assert database.packages() == []
+        assert database.last_transaction() == 0
+        assert database.highest_seen("hello") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_current_generation_is_never_modified(published: Path) -> None:
+    before = published.read_bytes()
+    _after(published, DatabaseChanges(replace(RECORD, id=2), ("hello",)))
+    assert published.read_bytes() == before
+    assert sorted(path.name for path in published.parent.iterdir()) == ["installed.db", "installed.db.next"]
+
+
+def test_a_package_is_replaced_whole_and_removed_whole(published: Path) -> None:
+    newer = replace(PACKAGE, identity=PackageIdentity("hello", Version("2"), "amd64"))
+    upgraded = _after(published, DatabaseChanges(replace(RECORD, id=2), (), ((newer, (LINK,)),)))
+    with Database.open(upgraded) as database:
+        assert database.entries("hello") == [LINK]
+    removed = _after(upgraded, DatabaseChanges(replace(RECORD, id=3), ("hello",), (), (1,)))
+    with Database.open(removed) as database:
+        assert database.packages() == []
+        assert database.entries("hello") == []
+        assert [one.retained for one in database.history()] == [True, True, False]
+
+
+def test_the_highest_version_seen_survives_removal_and_is_never_lowered(published: Path) -> None:
+    older = replace(PACKAGE, identity=PackageIdentity("hello", Version("0.5"), "amd64"))
+    lowered = _after(published, DatabaseChanges(replace(RECORD, id=2), (), ((older, ()),)))
+    removed = _after(lowered, DatabaseChanges(replace(RECORD, id=3), ("hello",)))
+    with Database.open(removed) as database:
+        assert database.highest_seen("hello") == Version("1:1.0-1")
+
+
+def test_a_newer_format_is_refused_with_both_versions(published: Path) -> None:
+    with closing(sqlite3.connect(published)) as connection:
+        connection.execute("PRAGMA user_version=7")
+    with pytest.raises(DatabaseTooNew, match=r"format 7.*up to 1"):
+        Database.open(published)
+
+
+DAMAGES = {
+    "empty": b"",
+    "text": b"hello " * 1000,
+    "zeros": bytes(8192),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_file_that_is_no_database_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "installed.db"
+    path.write_bytes(DAMAGES[name])
+    with pytest.raises(DatabaseDamaged) as caught:
+        Database.open(path)
+    assert caught.value.exit_code == 6
+
+
+SMUGGLED = {
+    "a path that climbs": "UPDATE entries SET location = '../../etc/passwd' WHERE package = 'hello' AND location = 'usr/odd'",
+    "an absolute path": "UPDATE entries SET path = '/etc/passwd'",
+    "an unknown type": "UPDATE entries SET kind = 'socket'",
+    "a digest of the wrong type": "UPDATE entries SET digest = 'text'",
+    "a hardlink that climbs": "UPDATE entries SET hardlink = '../x'",
+    "xattrs that are no list": "UPDATE entries SET xattrs = '7'",
+}
+
+
+@pytest.mark.parametrize("name", SMUGGLED)
+def test_no_value_is_believed(name: str, published: Path) -> None:
+    with closing(sqlite3.connect(published, isolation_level=None)) as connection:
+        connection.execute(SMUGGLED[name])
+    with Database.open(published) as database, pytest.raises(DatabaseDamaged):
+        database.entries("hello")
+
+
+def test_a_bad_version_is_not_believed(published: Path) -> None:
+    with closing(sqlite3.connect(published, isolation_level=None)) as connection:
+        connection.execute("UPDATE packages SET version = 'not one!'")
+    with Database.open(published) as database, pytest.raises(DatabaseDamaged):
+        database.packages()
+
+
+def test_no_flipped_byte_crashes_a_reader(published: Path) -> None:
+    whole = published.read_bytes()
+    for at in range(0, len(whole), 97):
+        published.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            with Database.open(published) as database:
+                database.packages()
+                database.entries("hello")
+                database.history()
+        except (DatabaseDamaged, DatabaseTooNew):
+            continue
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_another_user_can_read_and_cannot_hold_anything_up(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.stat().st_mode & 0o005 != 0o005 and parent != Path("/"):
+            pytest.skip(f"{parent} cannot be entered by other users")
+    disk = LinuxDisk(str(tmp_path))
+    stage_database(disk, RelPath("nothing"), RelPath("installed.db"), CHANGES)
+    disk.close()
+    code = (
+        "import sys; from pathlib import Path; from intact.state.database import Database\n"
+        "with Database.open(Path(sys.argv[1])) as d: print([str(p.identity) for p in d.packages()])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "installed.db"],
+        capture_output=True,
+        text=True,
+        check=False,
+        user=65534,
+        group=65534,
+    )
+    if "Permission denied" in done.stderr or "No module named" in done.stderr:
+        pytest.skip("the interpreter cannot be used by other users here")
+    assert done.stdout == "['hello 1:1.0-1 (amd64)']\n", done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["installed.db"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_current: Path, _target: Path, _changes: DatabaseChanges) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("intact.state.publishing.next_generation", full)
+    disk = LinuxDisk(str(tmp_path))
+    with pytest.raises(NoSpace, match="ENOSPC"):
+        stage_database(disk, RelPath("a"), RelPath("b"), CHANGES)
+    disk.close()
