@@ -162,6 +162,15 @@ def test_a_source_that_changed_meanwhile_is_named(tmp_path: Path, now: bytes) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_source_of_another_size_than_its_entry_says_is_named(tmp_path: Path) -> None:
+    source = make_source({"a": b"12345"})
+    entry = source.manifest.entries[0]
+    assert isinstance(entry, FileEntry)
+    manifest = replace(source.manifest, entries=(replace(entry, size=4),))
+    with pytest.raises(SourceChanged):
+        build_bundle(replace(source, manifest=manifest), tmp_path)
+
+
 def failing_read(_entry: FileEntry) -> BinaryIO:
     raise PermissionError(13, "Permission denied")
 

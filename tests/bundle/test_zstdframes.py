@@ -188,7 +188,7 @@ def test_a_growing_frame_of_many_blocks_stops_at_its_claim() -> None:
     header = parse_frame_header(bytes(frame[:18]))
     frame[header.length - 4 : header.length] = (300_000).to_bytes(4, "little")
     grown = growing(bytes(frame))
-    with pytest.raises(FrameFault, match="damaged|holds more than"):
+    with pytest.raises(FrameFault, match=r"damaged|holds more than"):
         grown.feed(bytes(frame))
     assert len(grown._content) < 300_000 + (256 << 10)
 
@@ -201,6 +201,12 @@ class FailsOpen:
 
     def decompress(self, _frame: bytes, **_options: object) -> bytes:
         return TEXT[:10]
+
+
+def test_a_frame_of_another_size_never_reaches_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("intact.bundle.zstdframes.zstandard.ZstdDecompressor", None)
+    with pytest.raises(FrameFault, match=f"holds {len(TEXT)} bytes instead of {len(TEXT) - 1}"):
+        decompress_frame(FRAME, len(TEXT) - 1)
 
 
 def test_a_library_that_fails_open_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
