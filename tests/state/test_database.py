@@ -209,30 +209,19 @@ def test_no_flipped_byte_crashes_a_reader(published: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
-def test_another_user_can_read_and_cannot_hold_anything_up(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.stat().st_mode & 0o005 != 0o005 and parent != Path("/"):
-            pytest.skip(f"{parent} cannot be entered by other users")
-    disk = LinuxDisk(str(tmp_path))
+def test_another_user_can_read_and_leaves_nothing_behind(fast_path: Path) -> None:
+    disk = LinuxDisk(str(fast_path))
     stage_database(disk, RelPath("nothing"), RelPath("installed.db"), CHANGES)
     disk.close()
     code = (
-        "import sys; from pathlib import Path; from intact.state.database import Database\n"
+        "import os, sys; from pathlib import Path; from intact.state.database import Database\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "with Database.open(Path(sys.argv[1])) as d: print([str(p.identity) for p in d.packages()])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "installed.db"],
-        capture_output=True,
-        text=True,
-        check=False,
-        user=65534,
-        group=65534,
-    )
-    if "Permission denied" in done.stderr or "No module named" in done.stderr:
-        pytest.skip("the interpreter cannot be used by other users here")
+    command = [sys.executable, "-c", code, fast_path / "installed.db"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "['hello 1:1.0-1 (amd64)']\n", done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["installed.db"]
+    assert [path.name for path in fast_path.iterdir()] == ["installed.db"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -81,6 +81,10 @@ def prepare(
             details=problems,
             remedy="solve what is named above, then run the same command again",
         )
+    if bundles and os.geteuid() != 0:
+        decisions.notes.append(
+            f"not root: what is installed belongs to uid {os.geteuid()}, without set-id bits"
+        )
     return _prepared(root, database, bundles, removed, (situation, decisions), now)
 
 

@@ -113,7 +113,8 @@ def _attributes(entry: FileEntry | DirectoryEntry, accounts: Accounts, mtime_ns:
     if accounts.owner is None:
         return Attributes(entry.mode, uid, gid, mtime_ns, entry.xattrs)
     # Rights that belong to another owner must not go to this one; capabilities need root anyway.
-    mode = entry.mode & 0o1777 if isinstance(entry, FileEntry) else entry.mode
+    # A directory that its owner cannot write to could never be renamed or emptied again, except by root.
+    mode = entry.mode & 0o1777 if isinstance(entry, FileEntry) else entry.mode | 0o700
     return Attributes(mode, uid, gid, mtime_ns, tuple(x for x in entry.xattrs if x[0].startswith("user.")))
 
 

@@ -5,7 +5,7 @@ everybody can tell from a transaction. People's files are moved to `kept/` befor
 """
 
 from intact.model.actions import Create, Remove, Replace
-from intact.model.objects import Kind, NewDirectory
+from intact.model.objects import Attributes, Kind, NewDirectory
 from intact.model.paths import RelPath
 from intact.state.layout import MOUNT_DIRECTORY, TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
@@ -13,6 +13,8 @@ from intact.transaction.plan_text import Step, TransactionPlan
 from intact.transaction.sameness import is_new_object, strangers_below
 
 __all__ = ["drop_transaction", "drop_tree", "keep_after_rollback", "keep_from_history", "sweep"]
+
+_OWNER_MAY = 0o700
 
 
 def drop_tree(disk: Disk, path: RelPath) -> None:
@@ -23,12 +25,10 @@ def drop_tree(disk: Disk, path: RelPath) -> None:
     if seen.kind is not Kind.DIRECTORY:
         disk.remove_file(path)
         return
-    for inner in reversed(list(disk.tree(path))):
-        inside = disk.observe(inner)
-        if inside is not None and inside.kind is Kind.DIRECTORY:
-            disk.remove_directory(inner)
-        else:
-            disk.remove_file(inner)
+    if seen.mode & _OWNER_MAY != _OWNER_MAY:  # who is not root could not look into it, nor empty it
+        disk.set_attributes(path, Attributes(_OWNER_MAY, seen.uid, seen.gid))
+    for name in disk.list_directory(path):
+        drop_tree(disk, path / name)
     disk.remove_directory(path)
 
 
