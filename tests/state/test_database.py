@@ -218,7 +218,7 @@ def test_another_user_can_read_and_leaves_nothing_behind(fast_path: Path) -> Non
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "with Database.open(Path(sys.argv[1])) as d: print([str(p.identity) for p in d.packages()])"
     )
-    command = [sys.executable, "-c", code, fast_path / "installed.db"]
+    command = [sys.executable, "-c", code, str(fast_path / "installed.db")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "['hello 1:1.0-1 (amd64)']\n", done.stderr
     assert [path.name for path in fast_path.iterdir()] == ["installed.db"]
