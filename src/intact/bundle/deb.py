@@ -6,19 +6,21 @@ extracts, and never sees a bundle.
 """
 
 import hashlib
+import io
 import lzma
+import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from email.parser import HeaderParser
-from io import BytesIO
 from pathlib import Path
-from typing import IO, BinaryIO, TypeVar, cast
+from typing import BinaryIO, TypeVar
 
 import zstandard
 
+from intact.bundle.debfile import Part, Slice, decompressed, open_parts
 from intact.bundle.entry_rules import check_entries
 from intact.bundle.fields import Faults
 from intact.bundle.package import PackageSource
@@ -38,19 +40,24 @@ __all__ = ["read_deb"]
 _T = TypeVar("_T")
 _CHUNK = 1 << 20
 _MOST_CONTROL = 32 << 20
-_AR_MAGIC = b"!<arch>\n"
-_CARRIED = frozenset({"control", "md5sums", "conffiles"})
+_MOST_COPYRIGHT = 1 << 20
+_READ = frozenset({"control", "conffiles"})
+_CARRIED = _READ | {"md5sums"}
 _PAX_XATTR = "SCHILY.xattr."
+_COPYRIGHT_FORMAT = re.compile(
+    r"Format:\s*https?://www\.debian\.org/doc/packaging-manuals/copyright-format/1\.0/?\s"
+)
 _REMEDY = "this package cannot become a bundle as it is; nothing was written"
 
 
 @contextmanager
 def read_deb(path: Path) -> Iterator[PackageSource]:
-    """Read a Debian package; its content is spooled to an anonymous file beside the current directory's temporary ones.
+    """Read a Debian package; its content is spooled to an anonymous file on the filesystem of the working directory.
 
     Raises:
         BundleDamaged: it is not a Debian package, or damaged.
         ManifestInvalid: it holds what a bundle cannot hold; all of it is named.
+        MachineError: the system refused to read the package or to write the spool.
     """
     name = str(path)
     with ExitStack() as stack:
@@ -60,127 +67,97 @@ def read_deb(path: Path) -> Iterator[PackageSource]:
             raise machine_error("open", error, name) from error
         spool = stack.enter_context(scratch_file(Path.cwd()))
         try:
-            yield _read(file, spool, name)
+            source = _read(file, spool, name)
         except (
             tarfile.TarError,
             EOFError,
             lzma.LZMAError,
             zlib.error,
             zstandard.ZstdError,
-            UnicodeError,
+            ValueError,
         ) as error:
             raise damaged(name, f"this is not a Debian package in order: {error}") from error
+        except OSError as error:
+            if error.errno is None:  # gzip and bz2 call damaged input so
+                raise damaged(name, f"this is not a Debian package in order: {error}") from error
+            raise machine_error("unpack", error, name) from error
+        yield source
 
 
 def _read(file: BinaryIO, spool: BinaryIO, name: str) -> PackageSource:
-    members = dict(_ar_members(file, name))
-    control_name = next((one for one in members if one.startswith("control.tar")), None)
-    data_name = next((one for one in members if one.startswith("data.tar")), None)
-    if "debian-binary" not in members or control_name is None or data_name is None:
-        raise damaged(name, "this is an ar archive, but not a Debian package")
-    control = _control_files(_decompressed(members[control_name], control_name, name))
+    parts = open_parts(file, name)
+    control = _control_files(parts.control, name)
     faults = Faults()
-    contents = _Contents(spool, faults, frozenset(_lines(control.get("conffiles", b""))))
-    _read_data(_decompressed(members[data_name], data_name, name), contents)
+    contents = _Contents(spool, faults, frozenset(_conffiles(control.get("conffiles", b""))))
+    _read_data(parts.data, name, contents)
     manifest = _manifest(control.get("control", b"").decode(), contents, faults)
     faults.refuse_if_any(name, _REMEDY)
+    return PackageSource(manifest, contents.open, tuple(_notes(control, contents)))
+
+
+def _notes(control: dict[str, bytes], contents: "_Contents") -> Iterator[str]:
     left_out = sorted(set(control) - _CARRIED)
-    notes = (
-        (f"maintainer scripts and control files left out, not run: {', '.join(left_out)}",)
-        if left_out
-        else ()
-    )
-    return PackageSource(manifest, contents.open, notes)
+    if left_out:
+        yield f"maintainer scripts and control files left out, not run: {', '.join(left_out)}"
+    if contents.dropped:
+        yield f"extended attributes left out: {', '.join(sorted(contents.dropped))}"
 
 
-def _lines(text: bytes) -> list[str]:
-    return [line.strip().removeprefix("/") for line in text.decode().splitlines() if line.strip()]
+def _conffiles(text: bytes) -> Iterator[str]:
+    """Name the configuration files; lines with a flag (``remove-on-upgrade``) are about files that are not there."""
+    for line in text.decode().splitlines():
+        if line.startswith("/"):
+            yield line.rstrip().removeprefix("/")
 
 
-# --- the containers --------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """A part of the .deb file."""
+# --- tar -------------------------------------------------------------------------------------------------
+class _StrictTarInfo(tarfile.TarInfo):
+    """Makes tarfile refuse a damaged or missing header; by itself it takes one for the end of the archive."""
 
-    file: BinaryIO
-    start: int
-    size: int
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> "_StrictTarInfo":
+        """Read the next header; only a block of zeros ends an archive.
 
-
-class _Part:
-    """Reads one member as if it were a file."""
-
-    def __init__(self, member: _Member) -> None:
-        self._file = member.file
-        self._left = member.size
-        self._at = member.start
-
-    def read(self, count: int = -1) -> bytes:
-        """Read at most `count` bytes."""
-        count = self._left if count < 0 else min(count, self._left)
-        self._file.seek(self._at)
-        data = self._file.read(count)
-        self._at += len(data)
-        self._left -= len(data)
-        return data
+        Raises:
+            tarfile.ReadError: the header is damaged or missing.
+        """
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # typeshed does not know it
+            raise
+        except tarfile.HeaderError as fault:
+            raise tarfile.ReadError(f"{fault}, at byte {archive.offset} of the archive") from fault
 
 
-def _ar_members(file: BinaryIO, name: str) -> Iterator[tuple[str, _Member]]:
-    if file.read(len(_AR_MAGIC)) != _AR_MAGIC:
-        raise damaged(name, "this is not a Debian package")
-    end = file.seek(0, 2)
-    at = len(_AR_MAGIC)
-    while at < end:
-        file.seek(at)
-        header = file.read(60)
-        size_text = header[48:58].strip()
-        if len(header) != 60 or header[58:] != b"`\n" or not size_text.isdigit():
-            raise damaged(name, f"the ar header at byte {at} is damaged")
-        size = int(size_text)
-        if at + 60 + size > end:
-            raise damaged(name, "the package is cut off")
-        yield header[:16].decode("ascii").rstrip(" /"), _Member(file, at + 60, size)
-        at += 60 + size + size % 2
+@contextmanager
+def _archive(part: Part, name: str) -> Iterator[tarfile.TarFile]:
+    """Read a tar archive as a stream, to its very end, so that a checksum there is checked."""
+    with (
+        decompressed(part, name) as stream,
+        tarfile.open(
+            fileobj=stream, mode="r|", tarinfo=_StrictTarInfo, encoding="utf-8", errors="surrogateescape"
+        ) as archive,
+    ):
+        yield archive
+        while archive.fileobj and (chunk := archive.fileobj.read(_CHUNK)):
+            if chunk.strip(b"\0"):
+                raise damaged(name, f"something follows the end of {part.name}")
 
 
-# tarfile and zstandard only ever call read() on a stream, so an object with that method is one for them.
-def _decompressed(member: _Member, member_name: str, name: str) -> IO[bytes]:
-    part = _Part(member)
-    suffix = member_name.rpartition(".tar")[2]
-    if suffix == ".zst":
-        return cast("IO[bytes]", zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", part)))
-    if suffix == ".xz":
-        return cast("IO[bytes]", _Decoded(part, lzma.LZMADecompressor().decompress))
-    if suffix == ".gz":
-        return cast("IO[bytes]", _Decoded(part, zlib.decompressobj(31).decompress))
-    if suffix == "":
-        return cast("IO[bytes]", part)
-    raise damaged(name, f"{member_name} is compressed in a way that is not known")
-
-
-class _Decoded:
-    """Reads a compressed stream piece by piece."""
-
-    def __init__(self, part: _Part, decode: Callable[[bytes], bytes]) -> None:
-        self._part = part
-        self._decode = decode
-        self._pending = b""
-
-    def read(self, count: int) -> bytes:
-        """Read exactly `count` bytes, fewer only at the end."""
-        while len(self._pending) < count and (chunk := self._part.read(64 << 10)):
-            self._pending += self._decode(chunk)
-        data, self._pending = self._pending[:count], self._pending[count:]
-        return data
-
-
-def _control_files(stream: IO[bytes]) -> dict[str, bytes]:
+def _control_files(part: Part, name: str) -> dict[str, bytes]:
+    """Name all control files, with the content of those that are taken over."""
     found: dict[str, bytes] = {}
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
+    with _archive(part, name) as archive:
         for member in archive:
-            content = archive.extractfile(member) if member.isreg() and member.size <= _MOST_CONTROL else None
+            file_name = member.name.removeprefix("./")
+            if not member.isreg():
+                continue
+            found[file_name] = b""
+            content = archive.extractfile(member) if file_name in _READ else None
             if content is not None:
-                found[member.name.removeprefix("./")] = content.read()
+                if member.size > _MOST_CONTROL:
+                    raise damaged(name, f"its control file {file_name} has more than {_MOST_CONTROL} bytes")
+                found[file_name] = content.read()
     return found
 
 
@@ -195,32 +172,15 @@ class _Contents:
     entries: dict[RelPath, Entry] = field(default_factory=dict)
     offsets: dict[RelPath, tuple[int, int]] = field(default_factory=dict)
 
+    dropped: list[str] = field(default_factory=list)
+
     def open(self, entry: FileEntry) -> BinaryIO:
         """Open the content of a file."""
-        start, size = self.offsets[entry.path]
-        return _SpoolPart(self.spool, start, size)
+        return io.BufferedReader(Slice(self.spool, *self.offsets[entry.path]))
 
 
-class _SpoolPart(BytesIO):
-    """A window of the spool; reads in pieces, so that a large file never is in memory."""
-
-    def __init__(self, spool: BinaryIO, start: int, size: int) -> None:
-        super().__init__()
-        self._spool = spool
-        self._at = start
-        self._end = start + size
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        left = self._end - self._at
-        count = left if size is None or size < 0 else min(size, left)
-        self._spool.seek(self._at)
-        data = self._spool.read(count)
-        self._at += len(data)
-        return data
-
-
-def _read_data(stream: IO[bytes], contents: _Contents) -> None:
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
+def _read_data(part: Part, name: str, contents: _Contents) -> None:
+    with _archive(part, name) as archive:
         for member in archive:
             text = member.name.removeprefix("./").rstrip("/")
             if text in {"", "."}:
@@ -229,11 +189,31 @@ def _read_data(stream: IO[bytes], contents: _Contents) -> None:
                 path = path_of(text)
                 entry = _entry(archive, member, path, contents)
             except ValueError as fault:
-                contents.faults.add(f"/{text}", str(fault))
+                contents.faults.add(_shown(text), str(fault))
                 continue
-            if path in contents.entries:
-                contents.faults.add(f"/{text}", "is in the package twice")
-            contents.entries[path] = entry
+            before = contents.entries.setdefault(path, entry)
+            if before is not entry and not (before == entry and isinstance(entry, DirectoryEntry)):
+                contents.faults.add(_shown(text), "is in the package twice")
+    for path, entry in contents.entries.items():
+        if isinstance(entry, HardlinkEntry):
+            contents.entries[path] = _settled(entry, contents.entries)
+
+
+def _shown(text: str) -> str:
+    return f"/{text}" if text.isprintable() else f"/{text!r}"
+
+
+def _settled(link: HardlinkEntry, entries: dict[RelPath, Entry]) -> Entry:
+    """Lead a link to the file that it means, over other links; one to a symbolic link becomes the same symbolic link."""
+    target = link.target
+    for _ in entries:  # no chain is longer, and a circle ends here, too
+        found = entries.get(target)
+        if isinstance(found, SymlinkEntry):
+            return SymlinkEntry(link.path, found.target, found.owner, found.group)
+        if not isinstance(found, HardlinkEntry):
+            break
+        target = found.target
+    return HardlinkEntry(link.path, target)
 
 
 def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo, path: RelPath, contents: _Contents) -> Entry:
@@ -266,12 +246,7 @@ def _file(
     while chunk := source.read(_CHUNK):
         state.update(chunk)
         contents.spool.write(chunk)
-    contents.offsets[path] = (start, member.size)
-    xattrs: Xattrs = tuple(
-        (key.removeprefix(_PAX_XATTR), value.encode("utf-8", "surrogateescape"))
-        for key, value in sorted(member.pax_headers.items())
-        if key == _PAX_XATTR + CAPABILITY
-    )
+    contents.offsets.setdefault(path, (start, member.size))
     return FileEntry(
         path=path,
         mode=member.mode & 0o7777,
@@ -281,8 +256,20 @@ def _file(
         size=member.size,
         digest=Digest(state.hexdigest()),
         config=path in contents.conffiles,
-        xattrs=xattrs,
+        xattrs=_xattrs(member, path, contents),
     )
+
+
+def _xattrs(member: tarfile.TarInfo, path: RelPath, contents: _Contents) -> Xattrs:
+    """Take capabilities over, and note other extended attributes: they belong to the machine that made the package."""
+    found = {
+        key.removeprefix(_PAX_XATTR): value
+        for key, value in member.pax_headers.items()
+        if key.startswith(_PAX_XATTR)
+    }
+    contents.dropped += [f"{one} of /{path}" for one in found if one != CAPABILITY]
+    value = found.get(CAPABILITY)
+    return () if value is None else ((CAPABILITY, value.encode("utf-8", "surrogateescape")),)
 
 
 # --- the control file ------------------------------------------------------------------------------------
@@ -299,6 +286,13 @@ def _manifest(text: str, contents: _Contents, faults: Faults) -> Manifest:
             faults.add(f"control: {name}", str(fault))
             return ""
 
+    def checked_line(field_name: str, text: str) -> str:
+        try:
+            return line_of(text)
+        except ValueError as fault:
+            faults.add(f"control: {field_name}", str(fault))
+            return ""
+
     name, architecture = checked("Package", name_of), checked("Architecture", architecture_of)
     try:
         version = Version(value("Version"))
@@ -307,14 +301,28 @@ def _manifest(text: str, contents: _Contents, faults: Faults) -> Manifest:
         version = Version("0")
     entries = tuple(contents.entries[path] for path in sorted(contents.entries))
     check_entries(entries, lambda at: f"/{entries[at].path}", faults)
-    summary = str(fields.get("Description", "")).splitlines()[:1]
     return Manifest(
         identity=PackageIdentity(name, version, architecture),
-        summary=line_of(summary[0].strip()) if summary and summary[0].strip() else "",
+        summary=checked_line("Description", str(fields.get("Description", "")).partition("\n")[0].strip()),
+        license=_license(name, contents),
         relations=_relations(value, faults),
         created=max((entry.mtime for entry in entries if isinstance(entry, FileEntry)), default=0),
         entries=entries,
     )
+
+
+def _license(package: str, contents: _Contents) -> str:
+    """Return the licence if the copyright file is machine-readable and knows just one, else nothing."""
+    entry = contents.entries.get(RelPath(f"usr/share/doc/{package}/copyright"))
+    if not isinstance(entry, FileEntry) or entry.size > _MOST_COPYRIGHT:
+        return ""
+    with contents.open(entry) as file:
+        text = file.read().decode("utf-8", "replace")
+    if not _COPYRIGHT_FORMAT.match(text):
+        return ""
+    names = set(re.findall(r"^License:[ \t]*(.*?)[ \t]*$", text, re.MULTILINE))
+    name = names.pop() if len(names) == 1 else ""
+    return name if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", name) else ""
 
 
 def _relations(value: Callable[[str], str], faults: Faults) -> Relations:
@@ -349,7 +357,5 @@ def _plain(relation: str) -> str:
     name = name.strip().partition(":")[0]
     if not parenthesis:
         return name
-    bound = bound.strip()
-    if bound.startswith(("< ", "> ")):
-        bound = f"{bound[0]}={bound[1:]}"
+    bound = re.sub(r"^([<>])(?![<=>])", r"\1=", bound.strip())
     return f"{name} ({bound}"

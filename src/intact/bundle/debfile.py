@@ -88,7 +88,7 @@ def open_parts(file: BinaryIO, name: str) -> Parts:
         raise damaged(name, f"this is a Debian package of format {text[:16]!r}; only 2.x is known")
     # deb(5): members that start with an underscore (signatures of other tools) are passed over.
     archives = [one for one in found[1:] if not one.name.startswith("_")]
-    if [one.name.partition(".")[0] for one in archives] != ["control", "data"]:
+    if [one.name.partition(".tar")[0] for one in archives] != ["control", "data"]:
         names = ", ".join(one.name for one in archives) or "nothing"
         raise damaged(name, f"a Debian package has control.tar and data.tar, this one has {names}")
     return Parts(archives[0], archives[1])
