@@ -139,7 +139,7 @@ def _archive(part: Part, name: str) -> Iterator[tarfile.TarFile]:
         ) as archive,
     ):
         yield archive
-        while archive.fileobj and (chunk := archive.fileobj.read(_CHUNK)):
+        while chunk := archive.fileobj.read(_CHUNK):
             if chunk.strip(b"\0"):
                 raise damaged(name, f"something follows the end of {part.name}")
 

@@ -27,6 +27,7 @@ from intact.system.signals import signals_held
 from intact.transaction.closing import close_committed, close_undone
 from intact.transaction.commit import commit, roll_back
 from intact.transaction.opening import Opening, OpenTransaction, open_transaction
+from intact.transaction.phases import Phase
 from intact.transaction.plan_text import Step, TransactionPlan, plan_text
 from intact.transaction.recover import Recovered
 from intact.transaction.staging import StagedTransaction, StagingTree, seal, stage_objects
@@ -100,9 +101,15 @@ def execute(
     number = _next_number(root)
     opening = Opening(prepared.kind, environment.command, environment.clock(), mounts, prepared.undoes)
     transaction = open_transaction(root.disk, root.layout, number, opening)
-    staged = _stage(root, transaction, prepared, environment)
-    with signals_held():
-        told = _commit(root, staged, environment)
+    try:
+        tree, drops = _stage(root, transaction, prepared, environment)
+        with signals_held():  # from here on it takes moments, and ends in one of two ways
+            staged = seal(root.disk, transaction, tree, prepared.plan, drops, environment.clock())
+            told = _commit(root, staged, environment)
+    except (Exception, KeyboardInterrupt) as error:
+        if transaction.journal.phase is Phase.OPEN:
+            _discard(root, transaction, prepared, environment, error)
+        raise
     return replace(receipt, transaction=number, told=told)
 
 
@@ -165,8 +172,8 @@ def _staged_size(action: Action) -> tuple[int, int]:
 
 def _stage(
     root: Root, transaction: OpenTransaction, prepared: Prepared, environment: Environment
-) -> StagedTransaction:
-    """Stage and seal, or discard everything that was staged."""
+) -> tuple[StagingTree, tuple[int, ...]]:
+    """Stage objects and state; return them with the transactions whose backups will go."""
     total = sum(_staged_size(action)[0] for action in prepared.plan.actions)
     done = 0
 
@@ -175,14 +182,20 @@ def _stage(
         done += count
         environment.progress("stage", done, total)
 
-    try:
-        tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
-        drops = _stage_state(root, transaction, prepared, tree, environment)
-        return seal(root.disk, transaction, tree, prepared.plan, drops, environment.clock())
-    except (Exception, KeyboardInterrupt) as error:
-        entry = _entry(transaction, prepared.plan, Outcome.DISCARDED, environment.clock(), _reason(error))
-        close_undone(root.disk, root.layout, transaction.journal, entry, None)
-        raise
+    tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
+    return tree, _stage_state(root, transaction, prepared, tree, environment)
+
+
+def _discard(
+    root: Root,
+    transaction: OpenTransaction,
+    prepared: Prepared,
+    environment: Environment,
+    error: BaseException,
+) -> None:
+    """Remove everything that was staged; the root was not touched."""
+    entry = _entry(transaction, prepared.plan, Outcome.DISCARDED, environment.clock(), _reason(error))
+    close_undone(root.disk, root.layout, transaction.journal, entry, None)
 
 
 def _reason(error: BaseException) -> str:
