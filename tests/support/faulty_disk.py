@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -69,6 +70,7 @@ class FaultyDisk:
         self.real = LinuxDisk(str(root))
         self.fault = fault
         self.steps: list[tuple[str, str]] = []
+        self.filesystem: int | None = None  # pretend to be on one with this magic number
 
     def close(self) -> None:
         self.real.close()
@@ -97,7 +99,8 @@ class FaultyDisk:
         return self.real.read_file(path)
 
     def space(self, path: RelPath) -> Space:
-        return self.real.space(path)
+        space = self.real.space(path)
+        return space if self.filesystem is None else replace(space, filesystem=self.filesystem)
 
     def mount_points(self) -> frozenset[RelPath]:
         return self.real.mount_points()

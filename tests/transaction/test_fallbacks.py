@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from intact.model.errors import machine_error
-from support.faulty_disk import Crash, Fault, FaultyDisk
+from intact.transaction.recover import Direction
+from support.faulty_disk import Crash, Fault, FaultyDisk, crash_at
 from support.scenarios import (
     SCENARIOS,
     assert_all_or_nothing,
@@ -16,6 +17,7 @@ from support.scenarios import (
 )
 from support.workshop import snapshot
 
+OVERLAYFS = 0x794C7630
 Lacking = Mapping[str, int]
 
 WEATHER: dict[str, Lacking] = {
@@ -78,3 +80,31 @@ def test_a_crash_at_any_step_is_recovered_from_there_too(name: str, weather: str
         recover(workshop, disk)
         disk.close()
         assert_all_or_nothing(workshop, stage)
+
+
+@pytest.mark.parametrize("direction", [Direction.AUTOMATIC, Direction.BACK])
+@pytest.mark.parametrize("name", ["upgrade", "remove"])
+def test_where_directories_cannot_be_renamed_files_leave_one_by_one(
+    name: str, direction: Direction, fast_path: Path
+) -> None:
+    stage = play(SCENARIOS[name], fast_path)
+    step = 1
+    while True:
+        workshop = stage.template.copy("overlaid")
+        disk = FaultyDisk(workshop.path, crash_at(step))
+        disk.filesystem = OVERLAYFS
+        try:
+            stage.scenario.act(workshop, disk)
+        except Crash:
+            recover(workshop, direction=direction)
+            now = snapshot(workshop)
+            assert now in (stage.old, stage.new)
+            step += 1
+        else:
+            break
+        finally:
+            disk.close()
+    assert snapshot(workshop) == stage.new
+    moved_away = [path for verb, path in disk.steps if verb == "move_new" and "/slots/" in path]
+    assert moved_away
+    assert not [path for path in moved_away if (workshop.path / path).is_dir()]
