@@ -242,9 +242,11 @@ def test_a_directory_is_no_package(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("most", [0, 100_000])
-def test_a_spool_that_cannot_be_written_is_not_the_fault_of_the_package(most: int) -> None:
-    Path("tool.deb").write_bytes(GOOD)
+@pytest.mark.parametrize(
+    ("content", "most"), [(b"small", 0), (b"small", 4), (CONTENT, 0), (CONTENT, 100_000)]
+)
+def test_a_spool_that_cannot_be_written_is_not_the_fault_of_the_package(content: bytes, most: int) -> None:
+    Path("tool.deb").write_bytes(package(tar([file("./x", content)])))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(
         resource.RLIMIT_FSIZE, (most, before[1])

@@ -8,7 +8,6 @@ from intact.model.errors import Untrusted
 from intact.model.manifest import PackageIdentity
 from intact.model.versions import Version
 from intact.trust.approval import Approval, ValidSignatures, approve, check_signatures
-from intact.trust.sshsig import NAMESPACE
 from intact.trust.store import TrustEntry, TrustStore
 from support.bundle_parts import fixed_key
 
@@ -124,14 +123,6 @@ def test_a_signature_that_cannot_be_read_is_told_and_does_not_count(signature: b
     assert words in error.details[0]
 
 
-def test_a_signature_made_for_another_purpose_does_not_count() -> None:
-    other = KEY.sign(MANIFEST)
-    assert NAMESPACE == b"pkg-manifest-v1@intact"
-    blob_of = other.replace(b"\n", b"")
-    assert blob_of.startswith(b"-----BEGIN SSH SIGNATURE-----U1NIU0lH")
-    assert refused(b"-----BEGIN SSH SIGNATURE-----\nU1NIU0lHAAAAAg==\n-----END SSH SIGNATURE-----\n").details
-
-
 def test_a_signature_of_other_bytes_is_not_one_of_these() -> None:
     with pytest.raises(Untrusted, match="altered"):
         check(KEY.sign(MANIFEST), manifest=MANIFEST.replace(b"\n", b"\r\n"))
@@ -184,7 +175,7 @@ def test_a_key_may_not_sign_what_lies_outside_its_scope(*, allow_unsigned: bool)
         f"{KEY.public.fingerprint} may sign lib*",
         f"{OTHER.public.fingerprint} may sign nothing",
     )
-    assert "--packages editor" in str(caught.value.remedy)
+    assert "`pkg key trust FILE.pub --packages 'lib*' --packages editor`" in str(caught.value.remedy)
 
 
 def test_a_signer_outside_its_scope_is_not_named_beside_one_within() -> None:
@@ -193,12 +184,18 @@ def test_a_signer_outside_its_scope_is_not_named_beside_one_within() -> None:
 
 
 def test_special_rights_need_a_signer_who_may_give_them() -> None:
-    valid = signed_under(replace(TRUSTED, roles=()))
+    valid = signed_under(replace(TRUSTED, roles=(), packages=("e*", "x")))
     assert approve(valid, EDITOR, privileged=False).signers == (KEY.public.fingerprint,)
     with pytest.raises(Untrusted, match="set-id files, capabilities or special owners") as caught:
         approve(valid, EDITOR, privileged=True)
     assert caught.value.details == (KEY.public.fingerprint,)
-    assert "--privileged" in str(caught.value.remedy)
+    assert "`pkg key trust FILE.pub --packages 'e*' --packages x --privileged`" in str(caught.value.remedy)
+
+
+def test_only_those_who_may_give_special_rights_are_named_for_them() -> None:
+    valid = signed_under(replace(TRUSTED, roles=()), TrustEntry(OTHER.public))
+    assert approve(valid, EDITOR, privileged=True).signers == (OTHER.public.fingerprint,)
+    assert len(approve(valid, EDITOR, privileged=False).signers) == 2
 
 
 def test_scope_and_special_rights_must_come_from_one_signer() -> None:

@@ -194,6 +194,7 @@ def _read_data(part: Part, name: str, contents: _Contents) -> None:
             before = contents.entries.setdefault(path, entry)
             if before is not entry and not (before == entry and isinstance(entry, DirectoryEntry)):
                 contents.faults.add(_shown(text), "is in the package twice")
+    contents.spool.flush()  # a full disk is told here, not to whoever reads the content
     for path, entry in contents.entries.items():
         if isinstance(entry, HardlinkEntry):
             contents.entries[path] = _settled(entry, contents.entries)

@@ -90,5 +90,9 @@ def scratch_file(directory: Path) -> Iterator[BinaryIO]:
         os.unlink(temporary)
     except OSError as error:
         raise machine_error("create", error, str(directory)) from error
-    with os.fdopen(descriptor, "w+b") as file:
+    file = os.fdopen(descriptor, "w+b")
+    try:
         yield file
+    finally:
+        with suppress(OSError):  # what a full disk kept from being written was told when it was written
+            file.close()

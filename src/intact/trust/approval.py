@@ -6,6 +6,7 @@
 manifest says against what its signers may sign. Both raise or return a proof; neither returns a truth value.
 """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
 from typing import Final, final
@@ -148,7 +149,8 @@ def approve(valid: ValidSignatures, identity: PackageIdentity, *, privileged: bo
             f"none of its signers may sign the package {identity.name}",
             path=valid.name,
             details=scopes,
-            remedy=f"widen the key's scope with `pkg key trust FILE.pub --packages {identity.name}`",
+            remedy="if the key may sign it, trust the key again with the whole scope that it shall have: "
+            + _trust_again((*valid.entries[0].packages, identity.name)),
         )
     able = [one for one in in_scope if not privileged or PRIVILEGED in one.roles]
     if not able:
@@ -156,6 +158,12 @@ def approve(valid: ValidSignatures, identity: PackageIdentity, *, privileged: bo
             f"{identity.name} brings set-id files, capabilities or special owners, which none of its signers may sign",
             path=valid.name,
             details=[one.key.fingerprint for one in in_scope],
-            remedy="trust the key for that: `pkg key trust FILE.pub --privileged`",
+            remedy="if the key may do that: " + _trust_again((*in_scope[0].packages, "--privileged")),
         )
     return Approval(tuple(one.key.fingerprint for one in able), unsigned=False, maker=_MAKER)
+
+
+def _trust_again(scope: tuple[str, ...]) -> str:
+    """Write the command with the whole scope: trusting a key again replaces what it was trusted for."""
+    words = [one if one.startswith("--") else f"--packages {shlex.quote(one)}" for one in scope]
+    return f"`pkg key trust {' '.join(['FILE.pub', *words])}`"
