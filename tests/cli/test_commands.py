@@ -229,6 +229,32 @@ def test_a_bundle_is_signed_twice_and_the_payload_stays(
     assert pkg("install", bundles[0]).code == 0
 
 
+def test_a_signature_of_ssh_keygen_is_attached_and_lets_the_bundle_in(
+    pkg: Command, bundles: tuple[str, str], place: Path
+) -> None:
+    pkg("build", "hello-1.0.toml", "-o", "plain.tar.zst")
+    subprocess.run(["tar", "--zstd", "-xf", "plain.tar.zst"], check=True)
+    command = [
+        "ssh-keygen",
+        "-Y",
+        "sign",
+        "-f",
+        "key",
+        "-n",
+        "pkg-manifest-v1@intact",
+        ".intact/manifest.toml",
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    assert "signed by" in pkg("sign", "plain.tar.zst", "--signature", ".intact/manifest.toml.sig").out
+    assert pkg("install", "plain.tar.zst").code == 0
+    result = pkg("sign", bundles[1], "--signature", ".intact/manifest.toml.sig")
+    assert (result.code, "not made over the manifest" in result.err) == (2, True)
+    (place / "nonsense").write_text("nonsense")
+    assert pkg("sign", bundles[1], "--signature", "nonsense").code == 2
+    assert pkg("sign", bundles[1], "--signature", "nowhere").code == 1
+    assert pkg("sign", bundles[1]).code == 2
+
+
 def test_ssh_keygen_verifies_with_the_exported_keys(
     pkg: Command, bundles: tuple[str, str], place: Path
 ) -> None:

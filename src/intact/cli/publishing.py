@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -15,10 +16,15 @@ from intact.bundle.source_manifest import read_source_manifest
 from intact.cli.session import Session
 from intact.cli.words import shown, size_text
 from intact.model.entries import FileEntry
-from intact.model.errors import UsageError
-from intact.trust.keys import SigningKey, load_signing_key
+from intact.model.errors import UsageError, machine_error
+from intact.trust.keys import PublicKey, SigningKey, load_signing_key
+from intact.trust.sshsig import SignatureFault, is_valid, parse_signature
 
 __all__ = ["COMMANDS"]
+
+_HOW_TO_SIGN = (
+    "tar --zstd -xf BUNDLE .intact; ssh-keygen -Y sign -f KEY -n pkg-manifest-v1@intact .intact/manifest.toml"
+)
 
 
 def _ask_passphrase() -> bytes:
@@ -28,9 +34,34 @@ def _ask_passphrase() -> bytes:
     return str(click.prompt("Passphrase of the key", hide_input=True, err=True)).encode()
 
 
-def _load(path: str) -> SigningKey:
+def _load(path: str, session: Session) -> SigningKey:
     can_ask = "PKG_KEY_PASSPHRASE" in os.environ or sys.stdin.isatty()
-    return load_signing_key(Path(path), _ask_passphrase if can_ask else None)
+    key = load_signing_key(Path(path), _ask_passphrase if can_ask else None)
+    for warning in key.warnings:
+        session.screen.say(f"warning: {warning}")
+    return key
+
+
+def _made_elsewhere(path: str) -> tuple[str, Callable[[bytes], bytes]]:
+    """Return (fingerprint, signer) for a signature that `ssh-keygen -Y sign` has made over the manifest."""
+    try:
+        armor = Path(path).read_bytes()
+        signature = parse_signature(armor)
+    except OSError as error:
+        raise machine_error("read", error, path) from error
+    except SignatureFault as fault:
+        raise UsageError(
+            f"this is no signature for a bundle: {fault}", path=path, remedy=_HOW_TO_SIGN
+        ) from fault
+
+    def signer(manifest: bytes) -> bytes:
+        if not is_valid(signature, manifest):
+            raise UsageError(
+                "the signature was not made over the manifest of this bundle", path=path, remedy=_HOW_TO_SIGN
+            )
+        return armor
+
+    return PublicKey(signature.key_blob).fingerprint, signer
 
 
 def _epoch() -> int | None:
@@ -61,7 +92,7 @@ def _source(path: Path) -> AbstractContextManager[PackageSource]:
 @click.pass_obj
 def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[str, ...], level: int) -> int:
     """Make a bundle from a source manifest, or from a Debian package (FILE.deb)."""
-    signers = [_load(key).sign for key in keys]
+    signers = [_load(key, session).sign for key in keys]
     with _source(manifest) as source, session.environment() as environment:
         total = sum(one.size for one in source.manifest.entries if isinstance(one, FileEntry))
         done = 0
@@ -95,20 +126,33 @@ def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[st
 @click.command("sign")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
-    "--key", "keys", multiple=True, required=True, type=click.Path(), help="Private key; can be repeated."
+    "--key", "keys", multiple=True, type=click.Path(), help="Private key to sign with; can be repeated."
+)
+@click.option(
+    "--signature",
+    "signatures",
+    multiple=True,
+    type=click.Path(),
+    help="A signature that `ssh-keygen -Y sign` made over .intact/manifest.toml (an agent's key); can be repeated.",
 )
 @click.pass_obj
-def _sign(session: Session, bundle: Path, keys: tuple[str, ...]) -> int:
+def _sign(session: Session, bundle: Path, keys: tuple[str, ...], signatures: tuple[str, ...]) -> int:
     """Add signatures to a bundle, without packing it anew."""
+    signers: list[tuple[str, Callable[[bytes], bytes]]] = []
+    for path in keys:
+        key = _load(path, session)
+        signers.append((key.public.fingerprint, key.sign))
+    signers += [_made_elsewhere(path) for path in signatures]
+    if not signers:
+        raise UsageError("nothing to sign with", remedy="say --key KEY or --signature FILE")
     lines = []
     added = []
-    for path in keys:
-        key = _load(path)
-        if add_signature(bundle, key.sign):
-            added.append(key.public.fingerprint)
-            lines.append(f"{shown(bundle)}: signed by {key.public.fingerprint}")
+    for fingerprint, signer in signers:
+        if add_signature(bundle, signer):
+            added.append(fingerprint)
+            lines.append(f"{shown(bundle)}: signed by {fingerprint}")
         else:
-            lines.append(f"{shown(bundle)}: was signed by {key.public.fingerprint} already")
+            lines.append(f"{shown(bundle)}: was signed by {fingerprint} already")
     session.screen.result({"bundle": str(bundle), "added": added}, lines)
     return 0
 
