@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -278,3 +279,26 @@ def test_a_held_signal_is_delivered_at_the_end() -> None:
     with pytest.raises(KeyboardInterrupt):
         work()
     assert reached == ["the end"]
+
+
+def test_a_signal_that_another_thread_takes_is_held_too() -> None:
+    reached = []
+    stop = threading.Event()
+    other = threading.Thread(target=stop.wait)
+    other.start()
+
+    def work() -> None:
+        with signals_held():
+            for _ in range(50):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.001)
+            reached.append("the end")
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        stop.set()
+        other.join()
+    assert reached == ["the end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,9 +1,15 @@
-"""Acts. How do polite signals wait while files are being renamed?"""
+"""Acts. How do polite signals wait while files are being renamed?
+
+They are blocked in this thread, so that no system call of ours is interrupted, and their handlers only note them:
+the kernel may deliver a signal to any other thread of the process (a progress bar has one), and Python would then
+raise in the main thread all the same.
+"""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 __all__ = ["signals_held"]
 
@@ -12,12 +18,22 @@ _POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Hold SIGINT, SIGTERM and SIGHUP back; they are delivered when the block ends."""
+    """Hold SIGINT, SIGTERM and SIGHUP back; the first that came is delivered when the block ends."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _POLITE)
+    arrived: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        arrived.append(number)
+
+    handlers = {one: signal.signal(one, note) for one in _POLITE}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _POLITE)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # what is pending is noted now
+        for one, handler in handlers.items():
+            signal.signal(one, handler if handler is not None else signal.SIG_DFL)
+        if arrived:
+            signal.raise_signal(arrived[0])
