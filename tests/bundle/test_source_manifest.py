@@ -1,5 +1,6 @@
 """What a person writes becomes a package, or a list of everything that is wrong with it."""
 
+import errno
 import hashlib
 import os
 import socket
@@ -296,3 +297,23 @@ def test_a_newer_format_is_told_first(tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_text("format = 2\nnonsense = 1\n")
     with pytest.raises(FeatureUnknown):
         read_source_manifest(tmp_path / "m.toml")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES], ids=["EIO", "EACCES"])
+def test_a_capability_that_cannot_be_read_is_a_fault_and_not_left_out(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/tool").write_text("x")
+    manifest = tmp_path / "m.toml"
+    manifest.write_text(
+        'format = 1\n[package]\nname = "a"\nversion = "1"\narchitecture = "all"\n'
+        '[[tree]]\nsource = "tree"\nmodes = "keep"\n'
+    )
+
+    def fails(*_arguments: object, **_options: object) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "getxattr", fails)
+    with pytest.raises(ManifestInvalid, match=r"the capability of .*tool cannot be read"):
+        read_source_manifest(manifest)

@@ -215,6 +215,27 @@ def test_a_library_that_fails_open_is_not_believed(monkeypatch: pytest.MonkeyPat
         decompress_frame(FRAME, len(TEXT))
 
 
+class GivesTooMuch(FailsOpen):
+    """A decompressor that goes on past the size in the frame's header, and says nothing."""
+
+    eof = False
+    unused_data = b""
+
+    def decompressobj(self) -> "GivesTooMuch":
+        return self
+
+    def decompress(self, _frame: bytes, **_options: object) -> bytes:
+        return TEXT + b"!"
+
+
+def test_a_library_that_gives_more_than_was_claimed_is_stopped_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("intact.bundle.zstdframes.zstandard.ZstdDecompressor", GivesTooMuch)
+    with pytest.raises(FrameFault, match=f"holds more than the {len(TEXT)} bytes that it claims"):
+        growing(FRAME).feed(FRAME)
+
+
 def test_a_damaged_growing_frame_is_refused() -> None:
     damaged = FRAME[:-1] + bytes([FRAME[-1] ^ 1])
     with pytest.raises(FrameFault, match="damaged"):

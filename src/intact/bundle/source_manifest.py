@@ -5,6 +5,7 @@ place, so that a manifest is mended once.
 """
 
 import difflib
+import errno
 import hashlib
 import os
 import stat
@@ -51,6 +52,7 @@ _KEYS = {
     "hardlink": frozenset({"path", "target"}),
 }
 _CHUNK = 1 << 20
+_NO_CAPABILITY = frozenset({errno.ENODATA, errno.ENOTSUP})
 _AS_SOURCE = -1
 _REMEDY = "correct the manifest and build again"
 
@@ -284,15 +286,17 @@ def _read_tree_member(  # noqa: PLR0913  one step of a walk, with all that it ne
         plain = 0o755 if mode & 0o100 else 0o644
         collector.add_file(source, path, row, place, mode if keep else plain, config=config)
         if keep:
-            _take_capability(source, collector)
+            _take_capability(source, place, collector)
     else:
         row.fault("source", f"{path} is a device, pipe or socket, which no bundle can hold")
 
 
-def _take_capability(source: Path, collector: _Collector) -> None:
+def _take_capability(source: Path, place: str, collector: _Collector) -> None:
     try:
         xattrs: Xattrs = ((CAPABILITY, os.getxattr(source, CAPABILITY)),)
-    except OSError:
+    except OSError as error:
+        if error.errno not in _NO_CAPABILITY:  # it may have one, and must not lose it silently
+            collector.faults.add(place, f"the capability of {source} cannot be read: {error.strerror}")
         return
     last = collector.entries[-1]
     if isinstance(last, FileEntry):
