@@ -43,13 +43,17 @@ def test_a_crash_at_any_step_can_be_undone_on_request_until_the_commit_point(
     assert undone > stage.steps // 2
 
 
+SHARES = 3  # every first crash is tried; the shares only let them run side by side
+
+
+@pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize("direction", [Direction.AUTOMATIC, Direction.BACK])
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_crash_at_any_step_of_the_recovery_is_recovered_from(
-    name: str, direction: Direction, fast_path: Path
+    name: str, direction: Direction, share: int, fast_path: Path
 ) -> None:
     stage = play(SCENARIOS[name], fast_path)
-    for first in range(1, stage.steps + 1, 3):
+    for first in range(1 + share, stage.steps + 1, SHARES):
         crashed = crash(stage, first, "crashed")
         second = 1
         while True:
