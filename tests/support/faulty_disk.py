@@ -12,7 +12,7 @@ from intact.model.errors import machine_error
 from intact.model.objects import Attributes, Observed
 from intact.model.paths import RelPath
 from intact.system.linux import LinuxDisk
-from intact.system.port import Disk, FileWriter, Space
+from intact.system.port import Disk, FileWriter, Guard, Space
 
 __all__ = ["Crash", "FaultyDisk", "crash_at", "fail_at"]
 
@@ -101,6 +101,9 @@ class FaultyDisk:
     def space(self, path: RelPath) -> Space:
         space = self.real.space(path)
         return space if self.filesystem is None else replace(space, filesystem=self.filesystem)
+
+    def guard(self, path: RelPath) -> Guard | None:
+        return self.real.guard(path)
 
     def mount_points(self) -> frozenset[RelPath]:
         return self.real.mount_points()

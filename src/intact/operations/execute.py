@@ -5,18 +5,18 @@ Prepared ── stage ──► StagedTransaction ── commit ──► Commit
     └ discard on failure     └ roll back on failure
 """
 
-import errno
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from intact.bundle.verified import VerifiedBundle
-from intact.model.actions import Action, Create, Plan, Remove, Replace
+from intact.model.actions import Plan, Remove, Replace
 from intact.model.entries import Digest
-from intact.model.errors import Conflict, IntactError, MachineError, machine_error
+from intact.model.errors import Conflict, IntactError, MachineError
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
-from intact.model.objects import BundleContent, Kind, LiveContent, NewFile
+from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.operations.preflight import preflight, staged_size
 from intact.operations.receipt import Receipt
 from intact.operations.root import Environment, Root
 from intact.plan.retention import RetentionPolicy, choose_pruned
@@ -33,10 +33,6 @@ from intact.transaction.recover import Recovered
 from intact.transaction.staging import StagedTransaction, StagingTree, seal, stage_objects
 
 __all__ = ["Prepared", "execute", "plan_digest"]
-
-_RESERVE_BYTES = 1 << 20
-_BYTES_PER_ACTION = 1024
-_BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,7 @@ def execute(
         dry_run=dry_run,
     )
     mounts = _mounts(root, prepared.plan)
-    _preflight(root, prepared.plan, mounts)
+    preflight(root, prepared.plan, mounts)
     if dry_run or not receipt.changed:
         return receipt
     number = _next_number(root)
@@ -124,57 +120,11 @@ def _next_number(root: Root) -> int:
         return max([database.last_transaction(), *(int(name) for name in names if name.isdigit())]) + 1
 
 
-def _preflight(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> None:
-    """Find out before anything is written whether every filesystem can take it.
-
-    Raises:
-        NoSpace: there are not enough bytes or inodes for old and new together.
-        MachineError: a filesystem is read-only.
-    """
-    points = frozenset(mounts)
-    needed = {mount: [0, 0] for mount in (*mounts, root.layout.mount)}
-    state = needed[root.layout.mount]
-    state[0] += _RESERVE_BYTES + _BYTES_PER_ACTION * len(plan.actions) + 2 * _database_size(root)
-    state[1] += 16
-    for action in plan.actions:
-        size, count = _staged_size(action)
-        needed[mount_of(action.path, points)][0] += size
-        needed[mount_of(action.path, points)][1] += count
-    for mount, (size, count) in needed.items():
-        space = root.disk.space(mount)
-        if space.read_only:
-            raise machine_error("preflight", OSError(errno.EROFS, "Read-only file system"), f"/{mount}")
-        if size > space.free_bytes:
-            reason = f"{size} bytes are needed for new and old together, {space.free_bytes} are free"
-            raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
-        if space.free_inodes is not None and count > space.free_inodes:
-            reason = f"{count} inodes are needed, {space.free_inodes} are free"
-            raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
-
-
-def _database_size(root: Root) -> int:
-    seen = root.disk.observe(root.layout.database)
-    return seen.size if seen is not None else _BLOCK
-
-
-def _staged_size(action: Action) -> tuple[int, int]:
-    """Return (bytes, inodes) that staging an action takes."""
-    if not isinstance(action, Create | Replace):
-        return 0, 0
-    objects = [action.new, *(node.new for node in action.below)]
-    fresh = [
-        -(-new.size // _BLOCK) * _BLOCK
-        for new in objects
-        if isinstance(new, NewFile) and isinstance(new.content, BundleContent | LiveContent)
-    ]
-    return sum(fresh), len(objects)
-
-
 def _stage(
     root: Root, transaction: OpenTransaction, prepared: Prepared, environment: Environment
 ) -> tuple[StagingTree, tuple[int, ...]]:
     """Stage objects and state; return them with the transactions whose backups will go."""
-    total = sum(_staged_size(action)[0] for action in prepared.plan.actions)
+    total = sum(staged_size(action)[0] for action in prepared.plan.actions)
     done = 0
 
     def progress(count: int) -> None:

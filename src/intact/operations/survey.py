@@ -12,6 +12,7 @@ from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
 from intact.plan.assemble import Terrain
 from intact.plan.change import Change
+from intact.state.layout import mount_of
 from intact.system.port import Disk
 
 __all__ = ["observe_locations", "survey_terrain", "with_rights"]
@@ -63,8 +64,9 @@ def survey_terrain(
         seen = observed.get(location)
         if seen is not None and seen.kind is Kind.DIRECTORY:
             listings[location] = tuple(disk.list_directory(location))
-    whole_trees = disk.space(RelPath("")).filesystem != _OVERLAYFS
-    return Terrain(listings, mounts, whole_trees)
+    touched = {mount_of(location, mounts) for location in observed}
+    layered = any(disk.space(mount).filesystem == _OVERLAYFS for mount in touched)
+    return Terrain(listings, mounts, whole_trees=not layered)
 
 
 def with_rights(disk: Disk, changes: Iterable[Change]) -> list[Change]:

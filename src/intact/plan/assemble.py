@@ -1,6 +1,7 @@
 """Pure. Which actions, in which order, bring a set of changes about?
 
 - A wholly new directory is one action with everything in it; so is a directory that leaves as a whole.
+- Where directories cannot be renamed, one that gives way to a file or link is taken apart first.
 - The order keeps the time short in which new and old files that belong together stand side by side:
   attributes of directories, libraries, other files, executables, links and units, removals, directories.
 """
@@ -53,11 +54,25 @@ def assemble(
     ordered = sorted(changes, key=lambda change: change.location)
     removals = {change.location: change.old for change in ordered if change.new is None and change.old}
     actions: list[Action] = [SetAttributes(change.location, change.new, change.old) for change in attributes]
-    arriving = _arrivals(ordered, removals)
-    actions += arriving
+    actions += _arrivals(ordered, removals)
     actions += _departures(removals, terrain)
     actions.sort(key=_rank)
+    if not terrain.whole_trees:
+        actions = [piece for action in actions for piece in _taken_apart(action)]
     return _numbered(actions)
+
+
+def _taken_apart(action: Action) -> list[Action]:
+    """Let a directory that is replaced leave piece by piece, then create what stands there afterwards."""
+    if not isinstance(action, Replace) or action.old.kind is not Kind.DIRECTORY:
+        return [action]
+    inside = [OldNode(action.path, action.old), *action.was_below]
+    found: list[Action] = [
+        Remove(node.path, 0, node.old) for node in inside if node.old.kind is not Kind.DIRECTORY
+    ]
+    directories = [node for node in inside if node.old.kind is Kind.DIRECTORY]
+    found += [RemoveDirectory(node.path, node.old) for node in reversed(directories)]
+    return [*found, Create(action.path, 0, action.new, action.below)]
 
 
 def _arrivals(ordered: Sequence[Change], removals: dict[RelPath, Observed]) -> list[Action]:

@@ -20,8 +20,17 @@ from intact.model.objects import Attributes, Kind, Observed
 from intact.model.paths import ROOT, RelPath
 from intact.system.directories import DirectoryDescriptors
 from intact.system.locking import hold_lock
-from intact.system.port import Space
-from intact.system.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, renameat2, statfs_magic, syncfs
+from intact.system.port import Guard, Space
+from intact.system.syscalls import (
+    ATTR_APPEND,
+    ATTR_IMMUTABLE,
+    RENAME_EXCHANGE,
+    RENAME_NOREPLACE,
+    renameat2,
+    statfs_magic,
+    statx_attributes,
+    syncfs,
+)
 
 __all__ = ["LinuxDisk", "LinuxFileWriter"]
 
@@ -247,6 +256,18 @@ class LinuxDisk:
                 filesystem=statfs_magic(fd),
                 device=os.fstat(fd).st_dev,
             )
+
+    @_verb
+    def guard(self, path: RelPath) -> Guard | None:
+        """Tell what keeps even root from renaming the object at `path` away; None for nothing."""
+        try:
+            parent, name = self._at(path)
+            bits = statx_attributes(parent, name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if bits & ATTR_IMMUTABLE:
+            return Guard.IMMUTABLE
+        return Guard.APPEND_ONLY if bits & ATTR_APPEND else None
 
     def mount_points(self) -> frozenset[RelPath]:
         """Name the mount points below the root, the root included (from /proc/self/mountinfo)."""

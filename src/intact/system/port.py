@@ -14,6 +14,7 @@ Promises of every implementation:
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -21,7 +22,14 @@ from intact.model.entries import Digest
 from intact.model.objects import Attributes, Observed
 from intact.model.paths import RelPath
 
-__all__ = ["Disk", "FileWriter", "Space"]
+__all__ = ["Disk", "FileWriter", "Guard", "Space"]
+
+
+class Guard(str, Enum):
+    """An attribute that an administrator gave to a file or directory to protect it from every change."""
+
+    IMMUTABLE = "immutable"
+    APPEND_ONLY = "append-only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,10 @@ class Disk(Protocol):
 
     def space(self, path: RelPath) -> Space:
         """Describe the filesystem that holds the directory at `path`."""
+        ...
+
+    def guard(self, path: RelPath) -> Guard | None:
+        """Tell what keeps even root from renaming the object at `path` away (chattr(1)); None for nothing."""
         ...
 
     def mount_points(self) -> frozenset[RelPath]:

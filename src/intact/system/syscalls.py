@@ -3,10 +3,22 @@
 import ctypes
 import os
 
-__all__ = ["RENAME_EXCHANGE", "RENAME_NOREPLACE", "renameat2", "statfs_magic", "syncfs"]
+__all__ = [
+    "ATTR_APPEND",
+    "ATTR_IMMUTABLE",
+    "RENAME_EXCHANGE",
+    "RENAME_NOREPLACE",
+    "renameat2",
+    "statfs_magic",
+    "statx_attributes",
+    "syncfs",
+]
 
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
+ATTR_IMMUTABLE = 0x10  # STATX_ATTR_*, see statx(2)
+ATTR_APPEND = 0x20
+_AT_SYMLINK_NOFOLLOW = 0x100
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _RENAMEAT2_NUMBER = {
@@ -49,6 +61,29 @@ def syncfs(fd: int) -> None:
     Errors are reported since Linux 5.8 (commit 735e4ae5); before, an EIO could pass unseen.
     """
     _raise_errno(_libc.syncfs(ctypes.c_int(fd)))
+
+
+class _Statx(ctypes.Structure):
+    # struct statx of include/uapi/linux/stat.h, the same on every architecture.
+    _fields_ = (
+        ("stx_mask", ctypes.c_uint32),
+        ("stx_blksize", ctypes.c_uint32),
+        ("stx_attributes", ctypes.c_uint64),
+        ("rest", ctypes.c_byte * 240),
+    )
+
+
+def statx_attributes(parent_fd: int, name: str) -> int:
+    """Return the attribute bits of an object, not following a link (statx(2), Linux 4.11); 0 where unknown."""
+    wrapper = getattr(_libc, "statx", None)  # glibc 2.28, musl 1.2.5
+    if wrapper is None:
+        return 0
+    result = _Statx()
+    path = ctypes.c_char_p(os.fsencode(name))
+    _raise_errno(
+        wrapper(ctypes.c_int(parent_fd), path, _AT_SYMLINK_NOFOLLOW, ctypes.c_uint(0), ctypes.byref(result))
+    )
+    return int(result.stx_attributes)
 
 
 class _Statfs(ctypes.Structure):

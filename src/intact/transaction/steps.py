@@ -182,6 +182,8 @@ def _put_back(disk: Disk, slot: RelPath, path: RelPath) -> str | None:
     try:
         move_new(disk, slot, path)
     except MachineError as error:
+        if error.errno in GONE:  # of the parent: somebody took the directory away, or put a file in its place
+            return f"/{path}: its directory is gone, so it cannot be put back; the old one is kept"
         if error.errno not in TAKEN:
             raise
         return (

@@ -1,0 +1,111 @@
+"""Acts. Can every filesystem take the plan? Found out before anything is written.
+
+What is asked: is it writable, do old and new fit on it together, and has an administrator protected something
+that would have to change (``chattr +i``)? Mount points are the plan's business, because they decide its form.
+"""
+
+import errno
+
+from intact.model.actions import Action, Create, Plan, Remove, RemoveDirectory, Replace, SetAttributes
+from intact.model.errors import Conflict, machine_error
+from intact.model.exhaustive import assert_never
+from intact.model.objects import BundleContent, LiveContent, NewFile
+from intact.model.paths import RelPath
+from intact.operations.root import Root
+from intact.state.layout import mount_of
+from intact.system.port import Guard
+
+__all__ = ["preflight", "staged_size"]
+
+_RESERVE_BYTES = 1 << 20
+_BYTES_PER_ACTION = 1024
+_STATE_INODES = 16
+_BLOCK = 4096
+
+
+def preflight(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> None:
+    """Find out whether the plan can be carried out here.
+
+    Args:
+        mounts: the mount points that the plan touches.
+
+    Raises:
+        NoSpace: there are not enough bytes or inodes for old and new together.
+        MachineError: a filesystem is read-only.
+        Conflict: something is protected from changes; all of it is named.
+    """
+    for mount, (size, count) in _needs(root, plan, mounts).items():
+        space = root.disk.space(mount)
+        if space.read_only:
+            raise machine_error("preflight", OSError(errno.EROFS, "Read-only file system"), f"/{mount}")
+        if size > space.free_bytes:
+            reason = f"{size} bytes are needed for new and old together, {space.free_bytes} are free"
+            raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
+        if space.free_inodes is not None and count > space.free_inodes:
+            reason = f"{count} inodes are needed, {space.free_inodes} are free"
+            raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
+    _insist_on_changeable(root, plan)
+
+
+def _needs(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> dict[RelPath, tuple[int, int]]:
+    """Return the (bytes, inodes) that the plan takes on each mount, the state directory's included."""
+    points = frozenset(mounts)
+    needed = {mount: [0, 0] for mount in (*mounts, root.layout.mount)}
+    state = needed[root.layout.mount]
+    state[0] += _RESERVE_BYTES + _BYTES_PER_ACTION * len(plan.actions) + 2 * _database_size(root)
+    state[1] += _STATE_INODES
+    for action in plan.actions:
+        size, count = staged_size(action)
+        needed[mount_of(action.path, points)][0] += size
+        needed[mount_of(action.path, points)][1] += count
+    return {mount: (size, count) for mount, (size, count) in needed.items()}
+
+
+def _database_size(root: Root) -> int:
+    seen = root.disk.observe(root.layout.database)
+    return seen.size if seen is not None else _BLOCK
+
+
+def staged_size(action: Action) -> tuple[int, int]:
+    """Return (bytes, inodes) that staging an action takes."""
+    if not isinstance(action, Create | Replace):
+        return 0, 0
+    objects = [action.new, *(node.new for node in action.below)]
+    fresh = [
+        -(-new.size // _BLOCK) * _BLOCK
+        for new in objects
+        if isinstance(new, NewFile) and isinstance(new.content, BundleContent | LiveContent)
+    ]
+    return sum(fresh), len(objects)
+
+
+def _insist_on_changeable(root: Root, plan: Plan) -> None:
+    """Look for protected objects (FS_IMMUTABLE_FL, FS_APPEND_FL, see ioctl_iflags(2)), which not even root can rename."""
+    found: dict[RelPath, Guard] = {}
+    asked: dict[RelPath, Guard | None] = {}
+
+    def look(path: RelPath, *harmful: Guard) -> None:
+        if path not in asked:
+            asked[path] = root.disk.guard(path)
+        guard = asked[path]
+        if guard in harmful:
+            found[path] = guard
+
+    for action in plan.actions:
+        match action:
+            case Create():
+                look(action.path.parent, Guard.IMMUTABLE)
+            case Replace() | Remove() | RemoveDirectory():
+                below = () if isinstance(action, RemoveDirectory) else action.was_below
+                for path in (action.path.parent, action.path, *(node.path for node in below)):
+                    look(path, Guard.IMMUTABLE, Guard.APPEND_ONLY)
+            case SetAttributes():
+                look(action.path, Guard.IMMUTABLE, Guard.APPEND_ONLY)
+            case _:
+                assert_never(action)
+    if found:
+        raise Conflict(
+            "somebody has protected what would have to change",
+            details=[f"/{path} is {guard.value}" for path, guard in sorted(found.items())],
+            remedy="take the protection away (chattr -ia PATH) if that is meant, then run the same command again",
+        )
