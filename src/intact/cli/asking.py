@@ -5,9 +5,8 @@ from typing import Any
 import click
 
 from intact.cli.session import Session, root_path
-from intact.cli.words import change_line, shown, size_text, time_text
-from intact.model.errors import UnknownTransaction
-from intact.model.installed import InstalledPackage, OwnedEntry, TransactionRecord
+from intact.cli.words import shown, size_text, time_text
+from intact.model.installed import InstalledPackage, OwnedEntry
 from intact.operations.asking import config_cases, installed_package, owners_of
 
 __all__ = ["COMMANDS"]
@@ -117,57 +116,6 @@ def _owner(session: Session, path: str) -> int:
     return 0 if entries else 1
 
 
-def _transaction_document(record: TransactionRecord) -> dict[str, Any]:
-    return {
-        "transaction": record.id,
-        "kind": record.kind,
-        "command": record.command,
-        "started": record.started,
-        "finished": record.finished,
-        "outcome": record.outcome.value,
-        "reason": record.reason,
-        "packages": [
-            {"name": one.name, "old": one.old and str(one.old), "new": one.new and str(one.new)}
-            for one in record.packages
-        ],
-        "notes": list(record.notes),
-        "undoes": list(record.undoes),
-        "can_be_rolled_back": record.retained,
-        "size": record.size,
-    }
-
-
-def _transaction_lines(record: TransactionRecord) -> list[str]:
-    kept = f", {size_text(record.size)} kept for the way back" if record.retained else ""
-    undone = f" of {', '.join(map(str, record.undoes))}" if record.undoes else ""
-    lines = [f"{record.id}  {time_text(record.started)}  {record.kind}{undone}: {record.outcome.value}{kept}"]
-    lines += [f"    {change_line(one)}" for one in record.packages]
-    if record.reason:
-        lines.append(f"    because: {shown(record.reason)}")
-    return lines
-
-
-@click.command("history")
-@click.argument("transaction", required=False, type=int)
-@click.pass_obj
-def _history(session: Session, transaction: int | None) -> int:
-    """Show the transactions of this root, newest first."""
-    with session.root() as root, root.database() as database:
-        records = database.history()
-    if transaction is not None:
-        records = [one for one in records if one.id == transaction]
-        if not records:
-            raise UnknownTransaction(
-                f"there is no transaction {transaction}", remedy="`pkg history` shows all"
-            )
-    lines = [line for one in records for line in _transaction_lines(one)]
-    if transaction is not None:
-        lines += [f"    command: {shown(records[0].command)}"]
-        lines += [f"    note: {shown(one)}" for one in records[0].notes]
-    session.screen.result({"transactions": [_transaction_document(one) for one in records]}, lines)
-    return 0
-
-
 @click.command("config")
 @click.pass_obj
 def _config(session: Session) -> int:
@@ -190,6 +138,5 @@ COMMANDS = {
     "info": _info,
     "files": _files,
     "owner": _owner,
-    "history": _history,
     "config": _config,
 }

@@ -29,7 +29,7 @@ _COMMANDS = MappingProxyType(
         "info": "intact.cli.asking",
         "files": "intact.cli.asking",
         "owner": "intact.cli.asking",
-        "history": "intact.cli.asking",
+        "history": "intact.cli.history",
         "config": "intact.cli.asking",
         "verify": "intact.cli.checking",
         "completion": "intact.cli.completing",

@@ -16,8 +16,9 @@ from intact.model.errors import Conflict, IntactError, MachineError
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
-from intact.operations.preflight import preflight, staged_size
+from intact.operations.preflight import missing_bytes, preflight, staged_size
 from intact.operations.receipt import Receipt
+from intact.operations.retaining import make_room, retention_policy
 from intact.operations.root import Environment, Root
 from intact.plan.retention import RetentionPolicy, choose_pruned
 from intact.state.layout import mount_of
@@ -91,14 +92,19 @@ def execute(
         dry_run=dry_run,
     )
     mounts = _mounts(root, prepared.plan)
-    preflight(root, prepared.plan, mounts)
+    policy = retention_policy(root)
+    room = make_room(
+        root, lambda: missing_bytes(root, prepared.plan, mounts), prepared.undoes, dry_run=dry_run
+    )
+    if not (dry_run and room):
+        preflight(root, prepared.plan, mounts)
     if dry_run or not receipt.changed:
-        return receipt
+        return replace(receipt, told=room)
     number = _next_number(root)
     opening = Opening(prepared.kind, environment.command, environment.clock(), mounts, prepared.undoes)
     transaction = open_transaction(root.disk, root.layout, number, opening)
     try:
-        tree, drops = _stage(root, transaction, prepared, environment)
+        tree, drops = _stage(root, transaction, prepared, policy, environment)
         with signals_held():  # from here on it takes moments, and ends in one of two ways
             staged = seal(root.disk, transaction, tree, prepared.plan, drops, environment.clock())
             told = _commit(root, staged, environment)
@@ -106,7 +112,7 @@ def execute(
         if transaction.journal.phase is Phase.OPEN:
             _discard(root, transaction, prepared, environment, error)
         raise
-    return replace(receipt, transaction=number, told=told)
+    return replace(receipt, transaction=number, told=(*room, *told))
 
 
 def _mounts(root: Root, plan: Plan) -> tuple[RelPath, ...]:
@@ -121,7 +127,11 @@ def _next_number(root: Root) -> int:
 
 
 def _stage(
-    root: Root, transaction: OpenTransaction, prepared: Prepared, environment: Environment
+    root: Root,
+    transaction: OpenTransaction,
+    prepared: Prepared,
+    policy: RetentionPolicy,
+    environment: Environment,
 ) -> tuple[StagingTree, tuple[int, ...]]:
     """Stage objects and state; return them with the transactions whose backups will go."""
     total = sum(staged_size(action)[0] for action in prepared.plan.actions)
@@ -133,7 +143,7 @@ def _stage(
         environment.progress("stage", done, total)
 
     tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
-    return tree, _stage_state(root, transaction, prepared, tree, environment)
+    return tree, _stage_state(root, transaction, prepared, tree, policy, environment)
 
 
 def _discard(
@@ -170,7 +180,12 @@ def _entry(
 
 
 def _stage_state(
-    root: Root, transaction: OpenTransaction, prepared: Prepared, tree: StagingTree, environment: Environment
+    root: Root,
+    transaction: OpenTransaction,
+    prepared: Prepared,
+    tree: StagingTree,
+    policy: RetentionPolicy,
+    environment: Environment,
 ) -> tuple[int, ...]:
     """Stage the next database, the way back for it, and the manifests; return what history will go."""
     disk, places, layout = root.disk, transaction.places, root.layout
@@ -179,7 +194,7 @@ def _stage_state(
         history = database.history()
     gone = prepared.undoes
     kept = [one for one in history if one.retained and one.id not in gone]
-    drops = (*(one for one in gone if _is_retained(history, one)), *choose_pruned(kept, _policy(root), size))
+    drops = (*(one for one in gone if _is_retained(history, one)), *choose_pruned(kept, policy, size))
     entry = replace(
         _entry(transaction, prepared.plan, Outcome.COMMITTED, environment.clock()), retained=True, size=size
     )
@@ -204,12 +219,6 @@ def _stage_state(
 
 def _is_retained(history: Sequence[TransactionRecord], number: int) -> bool:
     return any(one.id == number and one.retained for one in history)
-
-
-def _policy(root: Root) -> RetentionPolicy:
-    """Keep at most what the policy says, and never more than a tenth of the filesystem."""
-    policy = RetentionPolicy()
-    return replace(policy, size=min(policy.size, root.disk.space(root.layout.base).total_bytes // 10))
 
 
 def _backup_size(plan: Plan) -> int:

@@ -15,7 +15,7 @@ from intact.operations.root import Root
 from intact.state.layout import mount_of
 from intact.system.port import Guard
 
-__all__ = ["preflight", "staged_size"]
+__all__ = ["missing_bytes", "preflight", "staged_size"]
 
 _RESERVE_BYTES = 1 << 20
 _BYTES_PER_ACTION = 1024
@@ -45,6 +45,15 @@ def preflight(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> None:
             reason = f"{count} inodes are needed, {space.free_inodes} are free"
             raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
     _insist_on_changeable(root, plan)
+
+
+def missing_bytes(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> int:
+    """Return how many bytes more than there are the plan needs, on the mount with the state directory.
+
+    History on other mounts is small change, and what is retained there is not told apart.
+    """
+    size, _ = _needs(root, plan, mounts)[root.layout.mount]
+    return max(0, size - root.disk.space(root.layout.mount).free_bytes)
 
 
 def _needs(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> dict[RelPath, tuple[int, int]]:

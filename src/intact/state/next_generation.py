@@ -36,12 +36,13 @@ class DatabaseChanges:
     """What a transaction changes in the database.
 
     Attributes:
+        transaction: its line of the history; None if nothing happened to the root.
         removed: names of packages that are gone.
         installed: packages with all their entries; what they had before is replaced.
         no_longer_retained: transactions whose backups go.
     """
 
-    transaction: TransactionRecord
+    transaction: TransactionRecord | None
     removed: tuple[str, ...] = ()
     installed: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
     no_longer_retained: tuple[int, ...] = ()
@@ -96,7 +97,8 @@ def _apply(connection: sqlite3.Connection, changes: DatabaseChanges) -> None:
     connection.executemany(
         "UPDATE transactions SET retained = 0 WHERE id = ?", [(one,) for one in changes.no_longer_retained]
     )
-    _insert(connection, "transactions", TRANSACTION_COLUMNS, [transaction_to_row(changes.transaction)])
+    if changes.transaction is not None:
+        _insert(connection, "transactions", TRANSACTION_COLUMNS, [transaction_to_row(changes.transaction)])
 
 
 def _insert(

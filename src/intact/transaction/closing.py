@@ -12,19 +12,19 @@ from intact.model.errors import NoSpace
 from intact.model.installed import TransactionRecord
 from intact.model.objects import CAPABILITY, SET_ID_BITS, Attributes, Observed
 from intact.model.paths import RelPath
-from intact.state.database import Database
 from intact.state.layout import MANIFEST_PREFIX, StateLayout
 from intact.state.next_generation import DatabaseChanges
 from intact.state.publishing import stage_database
 from intact.system.port import Disk
 from intact.transaction.commit import CommittedTransaction
+from intact.transaction.history import drop_backups
 from intact.transaction.journal import Journal, Record
-from intact.transaction.leftovers import drop_transaction, drop_tree, keep_after_rollback, keep_from_history
+from intact.transaction.leftovers import drop_transaction, drop_tree, keep_after_rollback, mounts_with
 from intact.transaction.phases import Phase
-from intact.transaction.plan_text import TransactionPlan, parse_plan
+from intact.transaction.plan_text import TransactionPlan
 from intact.transaction.steps import old_attributes
 
-__all__ = ["close_committed", "close_undone", "mounts_with", "record"]
+__all__ = ["close_committed", "close_undone", "record"]
 
 
 def record(disk: Disk, layout: StateLayout, committed: CommittedTransaction, *, now: int) -> None:
@@ -46,19 +46,6 @@ def _retain_manifests(disk: Disk, layout: StateLayout, committed: CommittedTrans
     disk.sync_directory(layout.manifests)
 
 
-def _drop_manifests(disk: Disk, layout: StateLayout) -> None:
-    """Delete the manifests that neither an installed package nor a retained transaction needs."""
-    numbers = [int(name) for name in disk.list_directory(layout.transactions) if name.isdigit()]
-    databases = [layout.database, *(layout.transaction(number).before_database for number in numbers)]
-    needed: set[str] = set()
-    for path in databases:
-        with Database.open(disk.host_path(path)) as database:
-            needed.update(f"{package.manifest_digest}.toml" for package in database.packages())
-    for name in disk.list_directory(layout.manifests):
-        if name not in needed:
-            disk.remove_file(layout.manifests / name)
-
-
 def close_committed(
     disk: Disk, layout: StateLayout, committed: CommittedTransaction, *, now: int
 ) -> tuple[str, ...]:
@@ -67,10 +54,7 @@ def close_committed(
     if _defuse_backups(disk, committed.plan):
         for mount in committed.plan.mounts:
             disk.sync_filesystem(mount)
-    told: list[str] = []
-    for number in committed.plan.drops:
-        told += _drop_history(disk, layout, number)
-    _drop_manifests(disk, layout)
+    told = drop_backups(disk, layout, committed.plan.drops)
     committed.open.journal.append(Record(Phase.CLOSED, now))
     return tuple(told)
 
@@ -93,23 +77,6 @@ def _defuse_backups(disk: Disk, plan: TransactionPlan) -> bool:
 def _defused(old: Observed) -> Attributes:
     harmless = tuple(one for one in old.xattrs if one[0] != CAPABILITY)
     return replace(old_attributes(old), mode=old.mode & ~SET_ID_BITS, xattrs=harmless)
-
-
-def mounts_with(disk: Disk, plan_mounts: tuple[RelPath, ...]) -> frozenset[RelPath]:
-    """Return the mount points of now together with those that a plan has named."""
-    return disk.mount_points() | frozenset(plan_mounts)
-
-
-def _drop_history(disk: Disk, layout: StateLayout, number: int) -> list[str]:
-    places = layout.transaction(number)
-    told: list[str] = []
-    mounts: tuple[RelPath, ...] = ()
-    if disk.observe(places.plan) is not None:
-        plan = parse_plan(disk.read_file(places.plan), f"/{places.plan}")
-        mounts = plan.mounts
-        told = keep_from_history(disk, layout, plan)
-    drop_transaction(disk, layout, number, mounts_with(disk, mounts))
-    return told
 
 
 def close_undone(

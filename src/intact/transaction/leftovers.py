@@ -12,7 +12,14 @@ from intact.system.port import Disk
 from intact.transaction.plan_text import Step, TransactionPlan
 from intact.transaction.sameness import is_new_object, strangers_below
 
-__all__ = ["drop_transaction", "drop_tree", "keep_after_rollback", "keep_from_history", "sweep"]
+__all__ = [
+    "drop_transaction",
+    "drop_tree",
+    "keep_after_rollback",
+    "keep_from_history",
+    "mounts_with",
+    "sweep",
+]
 
 _OWNER_MAY = 0o700
 
@@ -30,6 +37,11 @@ def drop_tree(disk: Disk, path: RelPath) -> None:
     for name in disk.list_directory(path):
         drop_tree(disk, path / name)
     disk.remove_directory(path)
+
+
+def mounts_with(disk: Disk, plan_mounts: tuple[RelPath, ...]) -> frozenset[RelPath]:
+    """Return the mount points of now together with those that a plan has named."""
+    return disk.mount_points() | frozenset(plan_mounts)
 
 
 def drop_transaction(disk: Disk, layout: StateLayout, number: int, mounts: frozenset[RelPath]) -> None:

@@ -16,10 +16,11 @@ from intact.model.objects import Kind
 from intact.model.paths import ROOT
 from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
-from intact.transaction.closing import close_committed, close_undone, mounts_with
+from intact.transaction.closing import close_committed, close_undone
 from intact.transaction.commit import CommittedTransaction, commit, roll_back
+from intact.transaction.history import drop_unretained
 from intact.transaction.journal import Journal
-from intact.transaction.leftovers import drop_transaction, sweep
+from intact.transaction.leftovers import drop_transaction, mounts_with, sweep
 from intact.transaction.opening import Opening, OpenTransaction, read_opening
 from intact.transaction.phases import AFTER_CRASH, FINAL_PHASES, Phase, Verdict
 from intact.transaction.plan_text import TransactionPlan, parse_plan
@@ -120,6 +121,7 @@ def recover(disk: Disk, layout: StateLayout, direction: Direction, *, now: int) 
     recovered = [_recover_one(disk, layout, one, direction, now) for one in find_interrupted(disk, layout)]
     if recovered or _has_leftovers(disk, layout):
         sweep(disk, layout, disk.mount_points())
+    drop_unretained(disk, layout)
     return recovered
 
 

@@ -1,0 +1,88 @@
+"""Acts. The command that tells what happened to a root, and gives up what is kept of it."""
+
+from typing import Any
+
+import click
+
+from intact.cli.session import Session
+from intact.cli.words import change_line, shown, size_text, time_text
+from intact.model.errors import UnknownTransaction, UsageError
+from intact.model.installed import TransactionRecord
+from intact.operations.retaining import forget_history
+
+__all__ = ["COMMANDS"]
+
+
+def _transaction_document(record: TransactionRecord) -> dict[str, Any]:
+    return {
+        "transaction": record.id,
+        "kind": record.kind,
+        "command": record.command,
+        "started": record.started,
+        "finished": record.finished,
+        "outcome": record.outcome.value,
+        "reason": record.reason,
+        "packages": [
+            {"name": one.name, "old": one.old and str(one.old), "new": one.new and str(one.new)}
+            for one in record.packages
+        ],
+        "notes": list(record.notes),
+        "undoes": list(record.undoes),
+        "can_be_rolled_back": record.retained,
+        "size": record.size,
+    }
+
+
+def _transaction_lines(record: TransactionRecord) -> list[str]:
+    kept = f", {size_text(record.size)} kept for the way back" if record.retained else ""
+    undone = f" of {', '.join(map(str, record.undoes))}" if record.undoes else ""
+    lines = [f"{record.id}  {time_text(record.started)}  {record.kind}{undone}: {record.outcome.value}{kept}"]
+    lines += [f"    {change_line(one)}" for one in record.packages]
+    if record.reason:
+        lines.append(f"    because: {shown(record.reason)}")
+    return lines
+
+
+@click.command("history")
+@click.argument("transaction", required=False, type=int)
+@click.option(
+    "--keep",
+    type=int,
+    metavar="COUNT",
+    help="Give up the way back for all but the newest COUNT transactions, to free their space.",
+)
+@click.pass_obj
+def _history(session: Session, transaction: int | None, keep: int | None) -> int:
+    """Show the transactions of this root, newest first."""
+    if keep is not None:
+        return _forget(session, transaction, keep)
+    with session.root() as root, root.database() as database:
+        records = database.history()
+    if transaction is not None:
+        records = [one for one in records if one.id == transaction]
+        if not records:
+            raise UnknownTransaction(
+                f"there is no transaction {transaction}", remedy="`pkg history` shows all"
+            )
+    lines = [line for one in records for line in _transaction_lines(one)]
+    if transaction is not None:
+        lines += [f"    command: {shown(records[0].command)}"]
+        lines += [f"    note: {shown(one)}" for one in records[0].notes]
+    session.screen.result({"transactions": [_transaction_document(one) for one in records]}, lines)
+    return 0
+
+
+def _forget(session: Session, transaction: int | None, keep: int) -> int:
+    if transaction is not None:
+        raise UsageError("--keep and a transaction exclude each other")
+    with session.root() as root, session.environment() as environment:
+        gone, told = forget_history(root, keep, environment)
+    lines = [f"cannot be undone any more: {', '.join(map(str, gone))}" if gone else "nothing to give up"]
+    session.screen.result(
+        {"changed": bool(gone), "forgotten": list(gone), "told": list(told)},
+        [*lines, *(shown(one) for one in told)],
+    )
+    return 0
+
+
+COMMANDS = {"history": _history}

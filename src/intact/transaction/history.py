@@ -1,0 +1,94 @@
+"""Acts. How does a transaction lose its way back, to make room?
+
+The database says so first; then the backups go. Where a crash comes between, the next command finds
+transactions that are complete and no longer retained, and deletes them. People's files among the backups are
+moved to `kept/`.
+"""
+
+from collections.abc import Iterable
+
+from intact.model.paths import RelPath
+from intact.state.database import Database
+from intact.state.layout import StateLayout
+from intact.state.next_generation import DatabaseChanges
+from intact.state.publishing import stage_database
+from intact.system.port import Disk
+from intact.transaction.journal import Journal
+from intact.transaction.leftovers import drop_transaction, drop_tree, keep_from_history, mounts_with
+from intact.transaction.phases import Phase
+from intact.transaction.plan_text import parse_plan
+
+__all__ = ["drop_backups", "drop_unretained", "forget"]
+
+_SCRATCH = "forget.db"
+
+
+def forget(disk: Disk, layout: StateLayout, numbers: tuple[int, ...]) -> tuple[str, ...]:
+    """Give up the way back before these transactions; return what was kept for people.
+
+    Raises:
+        NoSpace: not even a copy of the database fits on the disk.
+    """
+    disk.watch_filesystem(layout.private)
+    scratch = layout.private / _SCRATCH
+    drop_tree(disk, scratch)
+    stage_database(disk, layout.database, scratch, DatabaseChanges(None, no_longer_retained=numbers))
+    disk.sync_filesystem(layout.private)
+    disk.move_over(scratch, layout.database)
+    disk.sync_directory(layout.base)
+    return drop_backups(disk, layout, numbers)
+
+
+def drop_unretained(disk: Disk, layout: StateLayout) -> None:
+    """Delete the backups of complete transactions of which the database says that they are not retained.
+
+    A transaction that the database does not know is left alone: the database may be older than it.
+    """
+    drop_tree(disk, layout.private / _SCRATCH)
+    if disk.observe(layout.transactions) is None:
+        return
+    there = [int(name) for name in disk.list_directory(layout.transactions) if name.isdigit()]
+    with Database.open(disk.host_path(layout.database)) as database:
+        retained = {one.id: one.retained for one in database.history()}
+    left = tuple(
+        number for number in there if retained.get(number) is False and _is_closed(disk, layout, number)
+    )
+    if left:
+        drop_backups(disk, layout, left)
+
+
+def _is_closed(disk: Disk, layout: StateLayout, number: int) -> bool:
+    journal = Journal.load(disk, layout.transaction(number).journal, number)
+    return journal is not None and journal.phase is Phase.CLOSED
+
+
+def drop_backups(disk: Disk, layout: StateLayout, numbers: Iterable[int]) -> tuple[str, ...]:
+    """Delete the backups of these transactions, and the manifests that nothing needs any more."""
+    told = [line for number in numbers for line in _drop_one(disk, layout, number)]
+    _drop_manifests(disk, layout)
+    return tuple(told)
+
+
+def _drop_one(disk: Disk, layout: StateLayout, number: int) -> list[str]:
+    places = layout.transaction(number)
+    told: list[str] = []
+    mounts: tuple[RelPath, ...] = ()
+    if disk.observe(places.plan) is not None:
+        plan = parse_plan(disk.read_file(places.plan), f"/{places.plan}")
+        mounts = plan.mounts
+        told = keep_from_history(disk, layout, plan)
+    drop_transaction(disk, layout, number, mounts_with(disk, mounts))
+    return told
+
+
+def _drop_manifests(disk: Disk, layout: StateLayout) -> None:
+    """Delete the manifests that neither an installed package nor a retained transaction needs."""
+    numbers = [int(name) for name in disk.list_directory(layout.transactions) if name.isdigit()]
+    databases = [layout.database, *(layout.transaction(number).before_database for number in numbers)]
+    needed: set[str] = set()
+    for path in databases:
+        with Database.open(disk.host_path(path)) as database:
+            needed.update(f"{package.manifest_digest}.toml" for package in database.packages())
+    for name in disk.list_directory(layout.manifests):
+        if name not in needed:
+            disk.remove_file(layout.manifests / name)
