@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from intact.cli.main import _run
+from intact.cli.main import run_command
 from intact.state.layout import StateLayout
 from intact.system.linux import LinuxDisk
 
@@ -62,7 +62,7 @@ def pkg(place: Path, capfd: pytest.CaptureFixture[str]) -> Command:
 
     def run(*arguments: str | Path) -> Result:
         capfd.readouterr()
-        code = _run(["--root", "root", *map(str, arguments)])
+        code = run_command(["--root", "root", *map(str, arguments)])
         captured = capfd.readouterr()
         return Result(code, captured.out, captured.err)
 
@@ -308,7 +308,7 @@ def test_a_mistake_is_told_with_its_exit_code(name: str, pkg: Command) -> None:
 
 
 def test_a_root_that_does_not_exist_is_told(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert _run(["--root", "nowhere", "list"]) == 1
+    assert run_command(["--root", "nowhere", "list"]) == 1
     assert "mkdir -p nowhere" in capfd.readouterr().err
 
 

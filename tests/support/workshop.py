@@ -210,7 +210,4 @@ def snapshot(workshop: Workshop, *, links: bool = True) -> Snapshot:
 def state_files(workshop: Workshop) -> set[str]:
     """Name what is in the state directory, backups by their slots only."""
     top = workshop.path / "var/lib/intact"
-    found = set()
-    for path in _walk(top):
-        found.add(path)
-    return found
+    return set(_walk(top)) if top.is_dir() else set()

@@ -12,7 +12,7 @@ from intact.cli.screen import Screen
 from intact.cli.session import Session
 from intact.model.errors import IntactError
 
-__all__ = ["main", "pkg"]
+__all__ = ["main", "pkg", "run_command"]
 
 # Modules are loaded by the command that needs them: `pkg list` must not wait for a signature library.
 _COMMANDS = MappingProxyType(
@@ -87,10 +87,11 @@ def pkg(ctx: click.Context, root: str, as_json: bool, quiet: bool, lock_timeout:
 def main() -> None:
     """Run the command line and exit with its code."""
     signal.signal(signal.SIGTERM, _on_sigterm)
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(run_command(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
+    """Run one command line; return its exit code and let no error out."""
     screen = Screen(as_json="--json" in arguments, quiet=False)
     try:
         code = pkg.main(arguments, prog_name="pkg", standalone_mode=False)

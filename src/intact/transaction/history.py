@@ -5,7 +5,7 @@ transactions that are complete and no longer retained, and deletes them. People'
 moved to `kept/`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from intact.model.paths import RelPath
 from intact.state.database import Database
@@ -62,11 +62,13 @@ def _is_closed(disk: Disk, layout: StateLayout, number: int) -> bool:
     return journal is not None and journal.phase is Phase.CLOSED
 
 
-def drop_backups(disk: Disk, layout: StateLayout, numbers: Iterable[int]) -> tuple[str, ...]:
-    """Delete the backups of these transactions, and the manifests that nothing needs any more."""
-    told = [line for number in numbers for line in _drop_one(disk, layout, number)]
-    _drop_manifests(disk, layout)
-    return tuple(told)
+def drop_backups(disk: Disk, layout: StateLayout, numbers: Sequence[int]) -> tuple[str, ...]:
+    """Delete the backups of these transactions, and the manifests that nothing else needs.
+
+    The manifests go first: as long as the transaction's directory is there, a crash is noticed.
+    """
+    _drop_manifests(disk, layout, frozenset(numbers))
+    return tuple(line for number in numbers for line in _drop_one(disk, layout, number))
 
 
 def _drop_one(disk: Disk, layout: StateLayout, number: int) -> list[str]:
@@ -81,10 +83,11 @@ def _drop_one(disk: Disk, layout: StateLayout, number: int) -> list[str]:
     return told
 
 
-def _drop_manifests(disk: Disk, layout: StateLayout) -> None:
-    """Delete the manifests that neither an installed package nor a retained transaction needs."""
-    numbers = [int(name) for name in disk.list_directory(layout.transactions) if name.isdigit()]
-    databases = [layout.database, *(layout.transaction(number).before_database for number in numbers)]
+def _drop_manifests(disk: Disk, layout: StateLayout, leaving: frozenset[int]) -> None:
+    """Delete the manifests that neither an installed package nor a transaction that stays needs."""
+    there = {int(name) for name in disk.list_directory(layout.transactions) if name.isdigit()}
+    staying = sorted(there - leaving)
+    databases = [layout.database, *(layout.transaction(number).before_database for number in staying)]
     needed: set[str] = set()
     for path in databases:
         with Database.open(disk.host_path(path)) as database:

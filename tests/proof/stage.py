@@ -1,0 +1,63 @@
+"""Acts. A story, played once without harm: what it starts from, and what it may end in."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from proof.examine import Expectation, take_picture
+from proof.stories import STORIES, Story, bundles_of, on
+from proof.supervise import Ended, run_pkg
+from support.workshop import Workshop
+
+__all__ = ["Stage", "set_stage"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A story that is ready to be played with harm.
+
+    Attributes:
+        template: the beginning; it is copied for each try.
+        expected: what the root may look like afterwards.
+    """
+
+    name: str
+    story: Story
+    template: Workshop
+    expected: Expectation
+    place: Path
+
+    def command(self, workshop: Workshop) -> list[str]:
+        """Return the command line that is interrupted."""
+        return on(workshop, self.story.command)
+
+    def copy(self, name: str) -> Workshop:
+        """Copy the beginning."""
+        return self.template.copy(name)
+
+
+def set_stage(name: str, place: Path) -> Stage:
+    """Play a story without harm, in `place` on the filesystem that it is about.
+
+    Raises:
+        AssertionError: a command of it failed.
+    """
+    story = STORIES[name]
+    shutil.rmtree(place / name, ignore_errors=True)
+    template = Workshop(place / name / "template")
+    template.write("usr/share/somebody", "not ours")
+    for package in bundles_of(story):
+        template.bundle(package)
+    for words in story.before:
+        _insist(run_pkg(on(template, words), place), words)
+    story.edits(template)
+    old = take_picture(template)
+    whole = template.copy("whole")
+    _insist(run_pkg(on(whole, story.command), place), story.command)
+    expected = Expectation(old, take_picture(whole))
+    return Stage(name, story, template, expected, place / name)
+
+
+def _insist(ended: Ended, words: tuple[str, ...]) -> None:
+    if ended.code != 0:
+        raise AssertionError(f"pkg {' '.join(words)}: {ended}")

@@ -1,0 +1,115 @@
+"""Pure. What do people do with `pkg` that may be interrupted, and in which order?
+
+A story has a beginning, which nobody interrupts, and one command, which everything happens to.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from support.scenarios import FIRST, SECOND
+from support.workshop import Package, Workshop, directory, file, hardlink, symlink
+
+__all__ = ["PACKAGES", "STORIES", "Story", "bundles_of", "install", "on"]
+
+_LEFT = Package(
+    "left",
+    "1",
+    file("opt/left/stays", "left"),
+    file("opt/left/moves", "from left"),
+    file("opt/shared/l", "l"),
+    file("etc/left.conf", "a = 1\n", config=True),
+)
+_RIGHT = Package("right", "1", file("opt/right/stays", "right"), file("opt/shared/r", "r"))
+_LEFT_2 = Package(
+    "left", "2", file("opt/left/stays", "left two"), file("etc/left.conf", "a = 2\n", config=True)
+)
+_RIGHT_2 = Package(
+    "right",
+    "2",
+    file("opt/right/stays", "right two", 0o755),
+    file("opt/left/moves", "from right"),
+    directory("opt/shared", 0o750),
+    file("opt/shared/r", "r"),
+    symlink("opt/right/link", "stays"),
+    file("opt/right/hard", "hard"),
+    hardlink("opt/right/hard2", "opt/right/hard"),
+    replaces=["left (<< 2)"],
+)
+_BIG_1 = Package("big", "1", file("opt/big/data", "1" * 300_000), file("opt/big/same", "2" * 100_000))
+_BIG_2 = Package("big", "2", file("opt/big/data", "3" * 400_000), file("opt/big/same", "2" * 100_000))
+
+PACKAGES: Final = MappingProxyType(
+    {
+        "first": FIRST,
+        "second": SECOND,
+        "left": _LEFT,
+        "right": _RIGHT,
+        "left2": _LEFT_2,
+        "right2": _RIGHT_2,
+        "big": _BIG_1,
+        "big2": _BIG_2,
+    }
+)
+
+Words = tuple[str, ...]
+
+
+def install(*packages: str) -> Words:
+    """The command that installs packages by their names in `PACKAGES`."""
+    return ("install", "--allow-unsigned", *(f"@{name}" for name in packages))
+
+
+def on(workshop: Workshop, words: Words) -> list[str]:
+    """Turn the words of a story into a command line for one root."""
+    named = [str(workshop.bundle(PACKAGES[word[1:]])) if word.startswith("@") else word for word in words]
+    return ["--root", str(workshop.path), "--quiet", *named]
+
+
+def _nothing(_workshop: Workshop) -> None:
+    pass
+
+
+def _edit(workshop: Workshop) -> None:
+    workshop.write("etc/tool.conf", "setting = mine\n")
+    workshop.write("usr/share/tool/same", "edited by hand")
+    workshop.write("usr/share/tool/mine", "added by hand")
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was before, and what is interrupted.
+
+    Attributes:
+        before: commands that bring the root to its beginning.
+        command: the words of the interrupted command.
+        edits: what a person does in between.
+    """
+
+    command: Words
+    before: tuple[Words, ...] = ()
+    edits: Callable[[Workshop], None] = field(default=_nothing)
+
+
+STORIES: Final = MappingProxyType(
+    {
+        "install": Story(install("first")),
+        "upgrade": Story(install("second"), (install("first"),)),
+        "remove": Story(("remove", "tool"), (install("first"), install("second"))),
+        "rollback": Story(("rollback",), (install("first"), install("second"))),
+        "rollback-again": Story(("rollback",), (install("first"), install("second"), ("rollback",))),
+        "edited": Story(install("second"), (install("first"),), _edit),
+        "edited-rollback": Story(("rollback",), (install("first"), install("second")), _edit),
+        "move": Story(install("left2", "right2"), (install("left", "right"),)),
+        "move-back": Story(("rollback",), (install("left", "right"), install("left2", "right2"))),
+        "big": Story(install("big2"), (install("big"),)),
+        "forget": Story(("history", "--keep", "0"), (install("first"), install("second"))),
+    }
+)
+
+
+def bundles_of(story: Story) -> list[Package]:
+    """Return the packages that a story needs."""
+    words = [word for command in (*story.before, story.command) for word in command]
+    return [PACKAGES[word[1:]] for word in words if word.startswith("@")]
