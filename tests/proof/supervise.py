@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from intact.cli.main import run_command
+import click
+
+from intact.cli.main import pkg, run_command
 from proof.listener import Call, Listener, become_listened_to
 from proof.syscall_table import CHANGING, LOOKING
 
-__all__ = ["CONTINUE", "KILL", "Ended", "count_calls", "run_pkg", "supervised"]
+__all__ = ["CONTINUE", "KILL", "Ended", "count_calls", "load_all", "run_pkg", "supervised"]
 
 CONTINUE, KILL = 0, -1  # decisions; a positive one is an errno
 _STANDARD_DESCRIPTORS = 3
@@ -40,12 +42,22 @@ class Ended:
     hung: bool = False
 
 
-def _in_child(arguments: list[str], said: int) -> int:
-    """Run the command line in this forked process, which has loaded it already."""
+def load_all() -> None:
+    """Import every command, so that no fault hits Python's own loading of modules."""
+    with click.Context(pkg) as context:
+        for name in pkg.list_commands(context):
+            pkg.get_command(context, name)
+
+
+def _redirect(said: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     os.dup2(said, 2)
+
+
+def _in_child(arguments: list[str]) -> int:
+    """Run the command line in this forked process, which has loaded it already."""
     try:
         return run_command(arguments)
     except BaseException:  # noqa: BLE001  a crash of ours is a finding, and the report needs its place
@@ -93,10 +105,11 @@ def _run(arguments: list[str], place: Path, policy: Policy | None, *, looking: b
         code = _CRASHED
         try:
             ours.close()
+            _redirect(said)
             if policy is not None:
                 become_listened_to(theirs, CHANGING | LOOKING if looking else CHANGING, every_open=looking)
             theirs.close()
-            code = _in_child(arguments, said)
+            code = _in_child(arguments)
         finally:
             os._exit(code)
     theirs.close()

@@ -131,12 +131,19 @@ def open_bundle(source: Path | BinaryIO, name: str, limits: Limits = DEFAULT_LIM
 def _open(path: Path, name: str) -> BinaryIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            _insist_on_file(descriptor, name)
+            return os.fdopen(descriptor, "rb", buffering=0)
+        except BaseException:
+            os.close(descriptor)
+            raise
     except OSError as error:
         raise machine_error("open", error, name) from error
+
+
+def _insist_on_file(descriptor: int, name: str) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
         raise damaged(name, "this is not a regular file (`-` reads a bundle from standard input)")
-    return os.fdopen(descriptor, "rb", buffering=0)
 
 
 def _read(stream: BinaryIO, count: int, name: str) -> bytes:

@@ -10,7 +10,7 @@ import click
 from intact import __version__
 from intact.cli.screen import Screen
 from intact.cli.session import Session
-from intact.model.errors import IntactError
+from intact.model.errors import IntactError, machine_error
 
 __all__ = ["main", "pkg", "run_command"]
 
@@ -107,6 +107,11 @@ def run_command(arguments: list[str]) -> int:
         return _interrupted(130)
     except BrokenPipeError:
         return 1
+    except OSError as error:  # one that no layer has translated; better a line than a traceback
+        told = machine_error("pkg", error, str(error.filename) if error.filename else None)
+        told.root_state = "not known; `pkg recover --status` tells"
+        screen.error(told)
+        return told.exit_code
     return code if isinstance(code, int) else 0
 
 

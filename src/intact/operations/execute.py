@@ -30,10 +30,15 @@ from intact.transaction.commit import commit, roll_back
 from intact.transaction.opening import Opening, OpenTransaction, open_transaction
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import Step, TransactionPlan, plan_text
-from intact.transaction.recover import Recovered
+from intact.transaction.recover import Recovered, completed_later
 from intact.transaction.staging import StagedTransaction, StagingTree, seal, stage_objects
 
 __all__ = ["Prepared", "execute", "plan_digest"]
+
+_SOME_CHANGES = (
+    "every path holds a whole file, old or new; the transaction is still open, its backups are safe"
+)
+_ALL_CHANGES = "everything that was asked for is in place; only the database does not know yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +237,12 @@ def _backup_size(plan: Plan) -> int:
 
 
 def _commit(root: Root, staged: StagedTransaction, environment: Environment) -> tuple[str, ...]:
-    """Commit and close, or roll back."""
+    """Commit and close, or roll back.
+
+    Raises:
+        Conflict, MachineError: it was rolled back; the root is as it was.
+        RecoveryFailed: it is neither closed nor undone; the next command goes on.
+    """
     disk, layout, total = root.disk, root.layout, len(staged.plan.steps)
     done = 0
 
@@ -245,12 +255,14 @@ def _commit(root: Root, staged: StagedTransaction, environment: Environment) -> 
         committed = commit(disk, staged, now=environment.clock(), progress=progress)
     except (Conflict, MachineError) as error:
         reason = _reason(error)
-        remarks = roll_back(disk, staged, now=environment.clock(), reason=reason)
-        plan = Plan((), staged.plan.packages, staged.plan.notes)
-        entry = _entry(staged.open, plan, Outcome.ROLLED_BACK, environment.clock(), reason)
-        told = close_undone(disk, layout, staged.open.journal, entry, staged.plan)
+        with completed_later(f"{reason}; and it cannot be undone now", _SOME_CHANGES):
+            remarks = roll_back(disk, staged, now=environment.clock(), reason=reason)
+            plan = Plan((), staged.plan.packages, staged.plan.notes)
+            entry = _entry(staged.open, plan, Outcome.ROLLED_BACK, environment.clock(), reason)
+            told = close_undone(disk, layout, staged.open.journal, entry, staged.plan)
         error.details = (*error.details, *remarks, *told)
         error.root_state = "everything was rolled back; the root is as it was"
         raise
-    told = close_committed(disk, layout, committed, now=environment.clock())
+    with completed_later("done, but it cannot be recorded now", _ALL_CHANGES):
+        told = close_committed(disk, layout, committed, now=environment.clock())
     return (*committed.remarks, *told)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from intact.model.errors import DatabaseDamaged, DatabaseTooNew, machine_error
+from intact.model.errors import DatabaseTooNew, machine_error
 from intact.model.installed import InstalledPackage, OwnedEntry, TransactionRecord
 from intact.model.paths import RelPath
 from intact.model.versions import Version
@@ -27,6 +27,7 @@ from intact.state.schema import (
     package_from_row,
     transaction_from_row,
 )
+from intact.state.sqlite_errors import told
 
 __all__ = ["Database"]
 
@@ -62,7 +63,7 @@ class Database:
         try:
             connection = sqlite3.connect(uri, uri=True)
         except sqlite3.Error as error:
-            raise _damaged(str(path), str(error)) from error
+            raise told("open", error, path, str(path)) from error
         database = cls(connection, str(path))
         try:
             database._check_format()
@@ -88,7 +89,7 @@ class Database:
         try:
             yield
         except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise _damaged(self._place, str(error)) from error
+            raise told("read", error, Path(self._place), self._place) from error
 
     def _check_format(self) -> None:
         with self._damage_named():
@@ -103,7 +104,8 @@ class Database:
                 remedy="use the newer pkg that wrote it",
             )
         if application != APPLICATION_ID or version != FORMAT:
-            raise _damaged(self._place, "it is not a database of Intact")
+            wrong = ValueError("it is not a database of Intact")
+            raise told("open", wrong, Path(self._place), self._place)
 
     def _rows(self, query: str, parameters: Iterable[Any], read: Callable[[Any], _Value]) -> list[_Value]:
         with self._damage_named():
@@ -161,12 +163,3 @@ class Database:
         """Return the highest version of a package that was ever installed here."""
         found = self._rows("SELECT version FROM seen WHERE name = ?", (name,), lambda row: Version(row[0]))
         return found[0] if found else None
-
-
-def _damaged(place: str, reason: str) -> DatabaseDamaged:
-    return DatabaseDamaged(
-        f"the database cannot be read: {reason}",
-        path=place,
-        root_state="nothing was changed by this command",
-        remedy="restore the file from a backup; the packages' own files are not affected",
-    )

@@ -1,6 +1,5 @@
 """Acts. How does the next generation of the database come to lie ready for its one rename?"""
 
-import errno
 import os
 import sqlite3
 
@@ -8,6 +7,7 @@ from intact.model.errors import machine_error
 from intact.model.objects import Attributes
 from intact.model.paths import RelPath
 from intact.state.next_generation import DatabaseChanges, next_generation
+from intact.state.sqlite_errors import told
 from intact.system.port import Disk
 
 __all__ = ["stage_database"]
@@ -24,7 +24,6 @@ def stage_database(disk: Disk, current: RelPath, target: RelPath, changes: Datab
         next_generation(disk.host_path(current), disk.host_path(target), changes)
     except OSError as error:
         raise machine_error("stage_database", error, f"/{target}") from error
-    except sqlite3.OperationalError as error:
-        number = errno.ENOSPC if "full" in str(error) else errno.EIO
-        raise machine_error("stage_database", OSError(number, str(error)), f"/{target}") from error
+    except sqlite3.Error as error:
+        raise told("stage_database", error, disk.host_path(target), f"/{target}") from error
     disk.set_attributes(target, Attributes(0o644, os.geteuid(), os.getegid()))

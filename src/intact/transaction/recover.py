@@ -5,11 +5,20 @@ run would have taken. Each of them may be interrupted again, and again the next 
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
 from intact.model.actions import PackageChange
-from intact.model.errors import Conflict, JournalDamaged, MachineError, RecoveryFailed
+from intact.model.errors import (
+    Conflict,
+    DatabaseDamaged,
+    IntactError,
+    JournalDamaged,
+    MachineError,
+    RecoveryFailed,
+)
 from intact.model.exhaustive import assert_never
 from intact.model.installed import Outcome, TransactionRecord
 from intact.model.objects import Kind
@@ -26,7 +35,9 @@ from intact.transaction.phases import AFTER_CRASH, FINAL_PHASES, Phase, Verdict
 from intact.transaction.plan_text import TransactionPlan, parse_plan
 from intact.transaction.staging import StagedTransaction
 
-__all__ = ["Direction", "Interrupted", "Recovered", "find_interrupted", "recover"]
+__all__ = ["Direction", "Interrupted", "Recovered", "completed_later", "find_interrupted", "recover"]
+
+_STILL_OPEN = "the interrupted transaction is still open; every path holds a whole file, old or new"
 
 
 class Direction(Enum):
@@ -118,7 +129,10 @@ def recover(disk: Disk, layout: StateLayout, direction: Direction, *, now: int) 
     Raises:
         RecoveryFailed: one could be neither finished nor undone; nothing of it was deleted.
     """
-    recovered = [_recover_one(disk, layout, one, direction, now) for one in find_interrupted(disk, layout)]
+    recovered = []
+    for one in find_interrupted(disk, layout):
+        with completed_later(f"transaction {one.places.id} cannot be completed now", _STILL_OPEN):
+            recovered.append(_recover_one(disk, layout, one, direction, now))
     if recovered or _has_leftovers(disk, layout):
         sweep(disk, layout, disk.mount_points())
     drop_unretained(disk, layout)
@@ -129,6 +143,31 @@ def _has_leftovers(disk: Disk, layout: StateLayout) -> bool:
     if disk.observe(layout.transactions) is None:
         return False
     return any(name.endswith(TRASH_SUFFIX) for name in disk.list_directory(layout.transactions))
+
+
+@contextmanager
+def completed_later(what: str, root_state: str) -> Iterator[None]:
+    """Turn whatever keeps a transaction from its end into the one error that says so: a recovery is needed.
+
+    Args:
+        what: what happened, for people.
+        root_state: what that means for the root.
+
+    Raises:
+        RecoveryFailed: in the place of every other error of ours.
+    """
+    try:
+        yield
+    except IntactError as error:
+        if isinstance(error, RecoveryFailed) and not isinstance(error, DatabaseDamaged):
+            raise
+        raise RecoveryFailed(
+            f"{what}: {error.message}",
+            path=error.path,
+            details=error.details,
+            root_state=root_state,
+            remedy=f"{error.remedy or 'mend the cause'}; then run `pkg recover`",
+        ) from error
 
 
 def _recover_one(

@@ -1,0 +1,54 @@
+"""Acts. Was it the disk or the database? SQLite tells neither plainly, nor the errno.
+
+A system call that fails below SQLite comes out as one of a few texts. Then the file is read here, to learn the
+errno; if that works (the fault has passed), it is told as EIO with SQLite's words.
+"""
+
+import errno
+import sqlite3
+from pathlib import Path
+
+from intact.model.errors import DatabaseDamaged, IntactError, machine_error
+
+__all__ = ["told"]
+
+_OF_THE_SYSTEM = {
+    "disk I/O error": errno.EIO,
+    "unable to open database file": errno.EIO,
+    "database or disk is full": errno.ENOSPC,
+    "attempt to write a readonly database": errno.EROFS,
+}
+_CHUNK = 1 << 20
+
+
+def told(call: str, error: Exception, path: Path, place: str) -> IntactError:
+    """Return the error that people are told.
+
+    Args:
+        call: what was being done.
+        error: what SQLite, or the reading of its rows, raised.
+        path: the file.
+        place: its name for people.
+    """
+    number = _OF_THE_SYSTEM.get(str(error)) if isinstance(error, sqlite3.Error) else None
+    if number is None:
+        return DatabaseDamaged(
+            f"the database cannot be read: {error}",
+            path=place,
+            root_state="nothing was changed by this command",
+            remedy="restore the file from a backup; the packages' own files are not affected",
+        )
+    return machine_error(call, _refusal(path, number, str(error)), place)
+
+
+def _refusal(path: Path, number: int, words: str) -> OSError:
+    if number == errno.EIO:
+        try:
+            with path.open("rb") as file:
+                while file.read(_CHUNK):
+                    pass
+        except FileNotFoundError:
+            pass  # it was to be made; the fault was somewhere else
+        except OSError as error:
+            return error
+    return OSError(number, f"SQLite: {words}")

@@ -1,0 +1,76 @@
+"""Acts. SIGKILL before each system call that changes something, and once more in the recovery from it."""
+
+from collections import Counter
+
+from proof.examine import all_or_nothing, half_done
+from proof.listener import Call
+from proof.stage import Stage
+from proof.supervise import CONTINUE, KILL, Policy, count_calls, run_pkg, supervised
+from proof.verdicts import Scene, Verdict
+from support.workshop import Workshop
+
+__all__ = ["kill_at", "recovery_of", "states", "try_once", "try_twice"]
+
+_WAYS = ("", "--back", "--forward")
+
+
+def kill_at(number: int) -> Policy:
+    """Kill before call `number`."""
+
+    def policy(count: int, _call: Call) -> int:
+        return KILL if count == number else CONTINUE
+
+    return policy
+
+
+def states(stage: Stage) -> list[str]:
+    """Name each call before which the command can be killed, and the moment after the last."""
+    count = len(count_calls(stage.command(stage.copy("count")), stage.place))
+    return [str(number) for number in range(1, count + 2)]
+
+
+def recovery_of(workshop: Workshop, way: str = "") -> list[str]:
+    """Return the command line that recovers a root."""
+    return ["--root", str(workshop.path), "--quiet", "recover", *([way] if way else [])]
+
+
+def _killed(stage: Stage, state: str) -> tuple[Workshop, list[str]]:
+    workshop = stage.copy("killed")
+    supervised(stage.command(workshop), stage.place, kill_at(int(state)))
+    return workshop, half_done(workshop, stage.expected)
+
+
+def _recovered(stage: Stage, workshop: Workshop) -> tuple[str, list[str]]:
+    ended = run_pkg(recovery_of(workshop), stage.place)
+    if ended.code != 0:
+        return "broken", [f"`pkg recover` ended with {ended.code}: {ended.said.strip()}"]
+    return all_or_nothing(workshop, stage.expected)
+
+
+def try_once(scene: Scene, stage: Stage, state: str) -> Verdict:
+    """Kill, look, recover, look."""
+    workshop, found = _killed(stage, state)
+    outcome, more = _recovered(stage, workshop)
+    return Verdict(scene, state, 1, Counter([outcome]), (*found, *more))
+
+
+def try_twice(scene: Scene, stage: Stage, state: str) -> Verdict:
+    """Kill, then kill the recovery before each of its calls, in each direction; look after both."""
+    killed, found = _killed(stage, state)
+    outcomes: Counter[str] = Counter()
+    violations = list(found)
+    for way in _WAYS:
+        second = 0
+        ended_by_itself = False
+        while not ended_by_itself:
+            second += 1
+            workshop = killed.copy("twice")
+            ended = supervised(recovery_of(workshop, way), stage.place, kill_at(second))
+            ended_by_itself = ended.code is not None
+            more = half_done(workshop, stage.expected)
+            if ended.code not in {None, 0}:
+                more.append(f"the recovery ended with {ended.code}: {ended.said.strip()}")
+            outcome, last = _recovered(stage, workshop)
+            outcomes[outcome] += 1
+            violations += [f"{way or '--automatic'} {second}: {one}" for one in (*more, *last)]
+    return Verdict(scene, state, sum(outcomes.values()), outcomes, tuple(violations))
