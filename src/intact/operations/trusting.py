@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from intact.model.errors import IntactError
 from intact.operations.root import Environment, Root, change
+from intact.state.publishing import publish
 from intact.trust.keys import PublicKey
 from intact.trust.store import TrustEntry, TrustStore, parse_store, store_text
 
@@ -63,5 +64,4 @@ def _write(root: Root, store: TrustStore) -> None:
     if disk.observe(scratch) is not None:
         disk.remove_file(scratch)
     disk.write_durably(scratch, store_text(store), 0o644)
-    disk.move_over(scratch, layout.trust_store)
-    disk.sync_directory(layout.base)
+    publish(disk, scratch, layout.trust_store)

@@ -1,4 +1,4 @@
-"""Acts. How does the next generation of the database come to lie ready for its one rename?"""
+"""Acts. How does the next generation of a file of our state come to lie ready, and take the place of the one before?"""
 
 import os
 import sqlite3
@@ -10,7 +10,7 @@ from intact.state.next_generation import DatabaseChanges, next_generation
 from intact.state.sqlite_errors import told
 from intact.system.port import Disk
 
-__all__ = ["stage_database"]
+__all__ = ["publish", "stage_database"]
 
 
 def stage_database(disk: Disk, current: RelPath, target: RelPath, changes: DatabaseChanges) -> None:
@@ -27,3 +27,16 @@ def stage_database(disk: Disk, current: RelPath, target: RelPath, changes: Datab
     except sqlite3.Error as error:
         raise told("stage_database", error, disk.host_path(target), f"/{target}") from error
     disk.set_attributes(target, Attributes(0o644, os.geteuid(), os.getegid()))
+
+
+def publish(disk: Disk, scratch: RelPath, target: RelPath) -> None:
+    """Rename a durable file into its place; durable on return, and `scratch` is gone.
+
+    Both directories are synced: on btrfs a power cut after syncing the target's alone leaves both names. Then
+    rename(2) does nothing, as it says of two names of one file, and the old name has to be removed.
+    """
+    disk.move_over(scratch, target)
+    if disk.observe(scratch) is not None:
+        disk.remove_file(scratch)
+    for directory in sorted({scratch.parent, target.parent}):
+        disk.sync_directory(directory)

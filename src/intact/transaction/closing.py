@@ -14,7 +14,7 @@ from intact.model.objects import CAPABILITY, SET_ID_BITS, Attributes, Observed
 from intact.model.paths import RelPath
 from intact.state.layout import MANIFEST_PREFIX, StateLayout
 from intact.state.next_generation import DatabaseChanges
-from intact.state.publishing import stage_database
+from intact.state.publishing import publish, stage_database
 from intact.system.port import Disk
 from intact.transaction.commit import CommittedTransaction
 from intact.transaction.history import drop_backups
@@ -33,8 +33,9 @@ def record(disk: Disk, layout: StateLayout, committed: CommittedTransaction, *, 
     if journal.phase is Phase.COMMITTED:
         _retain_manifests(disk, layout, committed)
         if disk.observe(places.next_database) is not None:  # else a crash came after the rename
-            disk.move_over(places.next_database, layout.database)
-        disk.sync_directory(layout.base)
+            publish(disk, places.next_database, layout.database)
+        else:
+            disk.sync_directory(layout.base)  # … which may not be durable yet
         journal.append(Record(Phase.RECORDED, now))
 
 
@@ -42,8 +43,7 @@ def _retain_manifests(disk: Disk, layout: StateLayout, committed: CommittedTrans
     home = committed.open.places.home
     for name in disk.list_directory(home):
         if name.startswith(MANIFEST_PREFIX):
-            disk.move_over(home / name, layout.manifests / name.removeprefix(MANIFEST_PREFIX))
-    disk.sync_directory(layout.manifests)
+            publish(disk, home / name, layout.manifests / name.removeprefix(MANIFEST_PREFIX))
 
 
 def close_committed(
@@ -113,5 +113,4 @@ def _note_outcome(disk: Disk, layout: StateLayout, entry: TransactionRecord) -> 
     except NoSpace:
         drop_tree(disk, scratch)
         return
-    disk.move_over(scratch, layout.database)
-    disk.sync_directory(layout.base)
+    publish(disk, scratch, layout.database)

@@ -11,7 +11,7 @@ from intact.model.paths import RelPath
 from intact.state.database import Database
 from intact.state.layout import StateLayout
 from intact.state.next_generation import DatabaseChanges
-from intact.state.publishing import stage_database
+from intact.state.publishing import publish, stage_database
 from intact.system.port import Disk
 from intact.transaction.journal import Journal
 from intact.transaction.leftovers import drop_transaction, drop_tree, keep_from_history, mounts_with
@@ -34,8 +34,7 @@ def forget(disk: Disk, layout: StateLayout, numbers: tuple[int, ...]) -> tuple[s
     drop_tree(disk, scratch)
     stage_database(disk, layout.database, scratch, DatabaseChanges(None, no_longer_retained=numbers))
     disk.sync_filesystem(layout.private)
-    disk.move_over(scratch, layout.database)
-    disk.sync_directory(layout.base)
+    publish(disk, scratch, layout.database)
     return drop_backups(disk, layout, numbers)
 
 

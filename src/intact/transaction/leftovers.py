@@ -5,9 +5,10 @@ everybody can tell from a transaction. People's files are moved to `kept/` befor
 """
 
 from intact.model.actions import Create, Remove, Replace
-from intact.model.objects import Attributes, Kind, NewDirectory
+from intact.model.objects import Attributes, Kind, NewDirectory, Observed
 from intact.model.paths import RelPath
 from intact.state.layout import MOUNT_DIRECTORY, TRASH_SUFFIX, StateLayout, TransactionPlaces
+from intact.state.publishing import publish
 from intact.system.port import Disk
 from intact.transaction.plan_text import Step, TransactionPlan
 from intact.transaction.sameness import is_new_object, strangers_below
@@ -125,6 +126,11 @@ def keep_from_history(disk: Disk, layout: StateLayout, plan: TransactionPlan) ->
     ]
 
 
+def _is_same(one: Observed, other: Observed | None) -> bool:
+    """Tell whether two names are one file: a power cut may have left both (see `publish`)."""
+    return other is not None and one.kind is other.kind is not Kind.DIRECTORY and one.inode == other.inode
+
+
 def _keep(disk: Disk, layout: StateLayout, number: int, place: RelPath, location: RelPath) -> str:
     """Move one object to `kept/NUMBER/LOCATION`, on the mount that it is on."""
     inside = place.is_below(layout.private)
@@ -137,8 +143,8 @@ def _keep(disk: Disk, layout: StateLayout, number: int, place: RelPath, location
     for directory in destination.ancestors:
         if disk.observe(directory) is None:
             disk.make_directory(directory)
-    while disk.observe(destination) is not None:
+    moved = disk.observe(place)
+    while (there := disk.observe(destination)) is not None and not _is_same(there, moved):
         destination = RelPath(destination + "~")
-    disk.move_over(place, destination)
-    disk.sync_directory(destination.parent)
+    publish(disk, place, destination)
     return f"/{location}: your version is kept in /{destination}"

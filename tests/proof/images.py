@@ -1,0 +1,77 @@
+"""Acts. Filesystems for the proof: made anew, mounted, and taken away again, whatever happens."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+__all__ = ["FILESYSTEMS", "copy_sparse", "make_image", "missing_tools", "mounted", "scratch", "unmount"]
+
+FILESYSTEMS = ("ext4", "xfs", "btrfs", "tmpfs")
+_MAKE = {
+    "ext4": (24, ["mkfs.ext4", "-q", "-F", "-m", "0"]),
+    "xfs": (320, ["mkfs.xfs", "-q", "-f", "-K"]),
+    "btrfs": (128, ["mkfs.btrfs", "-q", "-f", "-K", "-m", "single", "-d", "single"]),
+}  # mebibytes, and the command: near the smallest that each accepts
+
+
+def missing_tools() -> list[str]:
+    """Name the programs that are not installed here."""
+    wanted = ["mount", "umount", "losetup", *(command[0] for _, command in _MAKE.values())]
+    return [name for name in wanted if shutil.which(name) is None]
+
+
+def make_image(kind: str, path: Path) -> None:
+    """Make a filesystem in a file."""
+    size, command = _MAKE[kind]
+    with path.open("wb") as file:
+        file.truncate(size << 20)
+    subprocess.run([*command, str(path)], check=True, capture_output=True)
+
+
+def copy_sparse(source: Path, target: Path) -> None:
+    """Copy an image without its holes."""
+    subprocess.run(["cp", "--sparse=always", str(source), str(target)], check=True)
+
+
+def unmount(place: Path) -> None:
+    """Unmount, if something is mounted there; never leaves it half done."""
+    with suppress(FileNotFoundError):
+        while place.is_mount():
+            if subprocess.run(["umount", str(place)], check=False, capture_output=True).returncode != 0:
+                subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@contextmanager
+def mounted(image: Path | str, place: Path, kind: str) -> Iterator[Path]:
+    """Mount an image (or any source) at a new directory.
+
+    Raises:
+        CalledProcessError: the kernel does not take it.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    options = ["-t", kind] + (["-o", "loop"] if kind in _MAKE and not str(image).startswith("/dev/") else [])
+    # A copy of a btrfs or xfs has the same identity as the original; only one is mounted at a time per name.
+    if kind == "xfs":
+        options = ["-t", kind, "-o", ",".join([*(["loop"] if "loop" in options else []), "nouuid"])]
+    subprocess.run(["mount", *options, str(image), str(place)], check=True, capture_output=True)
+    try:
+        yield place
+    finally:
+        unmount(place)
+
+
+@contextmanager
+def scratch(kind: str, place: Path) -> Iterator[Path]:
+    """Provide an empty filesystem of this kind below `place`, which is in memory."""
+    if kind == "tmpfs":
+        yield place
+        return
+    image = place / f"{kind}.image"
+    make_image(kind, image)
+    try:
+        with mounted(image, place / kind, kind) as top:
+            yield top
+    finally:
+        image.unlink(missing_ok=True)
