@@ -19,10 +19,10 @@ from pathlib import Path
 from proof.examine import Expectation, all_or_nothing, half_done
 from proof.images import copy_sparse, make_image, mounted, unmount
 from proof.kills import recovery_of
+from proof.listener import Call
 from proof.recorder import Record, read_log
-from proof.stage import set_stage
-from proof.stories import STORIES, on
-from proof.supervise import run_pkg
+from proof.stage import Stage, set_stage
+from proof.supervise import CONTINUE, KILL, Ended, count_calls, run_pkg, supervised
 from proof.verdicts import Scene, Verdict
 from support.workshop import Workshop
 
@@ -42,13 +42,14 @@ class Recording:
         base: the disk before the command.
         groups: the writes between two flushes each, in order; the first group follows the base.
         acknowledged: number of the group during or before which `pkg` had ended with 0.
-        inner: the path of the root's place on that filesystem.
+        ends: ``old`` or ``new``: what was acknowledged.
     """
 
     kind: str
     base: Path
     groups: tuple[tuple[Record, ...], ...]
     acknowledged: int
+    ends: str
     expected: Expectation
     place: Path
 
@@ -79,12 +80,15 @@ def _recorded(image: Path, log: Path, place: Path) -> Iterator[Path]:
         server.wait()
 
 
-def record(story: str, kind: str, place: Path) -> Recording:
+def record(name: str, kind: str, place: Path) -> Recording:
     """Play a story on a recorded disk.
 
     Args:
+        name: of the story; with ``+back`` or ``+forward`` it is killed in the midst of its renames, and what is
+            acknowledged is its recovery.
         place: a directory in memory.
     """
+    story, _, way = name.partition("+")
     place.mkdir(parents=True, exist_ok=True)
     image, base, log = place / "image", place / "base", place / "log"
     make_image(kind, image)
@@ -93,17 +97,31 @@ def record(story: str, kind: str, place: Path) -> Recording:
         # The copies are not part of the beginning; the template is.
         subprocess.run(["rm", "-rf", str(stage.place / "whole")], check=True)
     copy_sparse(image, base)
-    template = stage.template
     with _recorded(image, log, place) as loop, mounted(loop, place / "disk", kind):
         _mark(place, b"begin")
-        ended = run_pkg(on(template, STORIES[story].command), place)
+        ended = _interrupted(stage, way) if way else run_pkg(stage.command(stage.template), place)
         if ended.code != 0:
-            raise RuntimeError(f"{story} on {kind}: {ended}")
+            raise RuntimeError(f"{name} on {kind}: {ended}")
         _mark(place, _ACKNOWLEDGED)
     groups, acknowledged = _grouped(read_log(log))
     image.unlink()
     log.unlink()
-    return Recording(kind, base, groups, acknowledged, stage.expected, place)
+    ends = "old" if way == "back" else "new"
+    return Recording(kind, base, groups, acknowledged, ends, stage.expected, place)
+
+
+def _interrupted(stage: Stage, way: str) -> Ended:
+    """Kill the command in the midst of its renames, without any sync, and recover."""
+    renames = count_calls(stage.command(stage.copy("count")), stage.place).count("renameat2")
+    seen = 0
+
+    def policy(_number: int, call: Call) -> int:
+        nonlocal seen
+        seen += call.name == "renameat2"
+        return KILL if seen > renames // 2 else CONTINUE
+
+    supervised(stage.command(stage.template), stage.place, policy)
+    return run_pkg(recovery_of(stage.template, f"--{way}"), stage.place)
 
 
 def _mark(place: Path, text: bytes) -> None:
@@ -200,7 +218,7 @@ def try_cut(scene: Scene, recording: Recording, state: str) -> Verdict:
     try:
         with mounted(image, recording.place / "disk", recording.kind) as top:
             workshop = Workshop.__new__(Workshop)
-            workshop.place = top / scene.story / "template"
+            workshop.place = top / scene.story.partition("+")[0] / "template"
             workshop.path = workshop.place / "root"
             workshop.bundles = {}
             found += half_done(workshop, recording.expected)
@@ -210,8 +228,11 @@ def try_cut(scene: Scene, recording: Recording, state: str) -> Verdict:
             else:
                 outcome, more = all_or_nothing(workshop, recording.expected)
                 found += more
-                if outcome == "old" and int(state.split("-", maxsplit=1)[0]) > recording.acknowledged:
-                    found.append("`pkg` had said that it was done, and it is not")
+                if (
+                    outcome != recording.ends
+                    and int(state.split("-", maxsplit=1)[0]) > recording.acknowledged
+                ):
+                    found.append(f"`pkg` had said that all is {recording.ends}, and it is {outcome}")
     except subprocess.CalledProcessError as error:
         found.append(f"the filesystem itself cannot be mounted: {error.stderr!r}")
     finally:

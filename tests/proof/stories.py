@@ -40,6 +40,22 @@ _RIGHT_2 = Package(
 _BIG_1 = Package("big", "1", file("opt/big/data", "1" * 300_000), file("opt/big/same", "2" * 100_000))
 _BIG_2 = Package("big", "2", file("opt/big/data", "3" * 400_000), file("opt/big/same", "2" * 100_000))
 
+
+def _program(version: str, word: str) -> Package:
+    """A script that runs, files of several sizes that change, and one that does not."""
+    return Package(
+        "program",
+        version,
+        file("usr/bin/program", f"#!/bin/sh\n# {word * 50}\necho {word}\n", 0o755),
+        file("usr/lib/libprogram.so.1", word * 5000),
+        *(
+            file(f"usr/share/program/{number}", f"{word} {number}" * (number * 40 + 1))
+            for number in range(24)
+        ),
+        file("usr/share/program/same", "same"),
+    )
+
+
 PACKAGES: Final = MappingProxyType(
     {
         "first": FIRST,
@@ -50,6 +66,8 @@ PACKAGES: Final = MappingProxyType(
         "right2": _RIGHT_2,
         "big": _BIG_1,
         "big2": _BIG_2,
+        "program": _program("1", "one"),
+        "program2": _program("2", "two"),
     }
 )
 
@@ -104,6 +122,7 @@ STORIES: Final = MappingProxyType(
         "move": Story(install("left2", "right2"), (install("left", "right"),)),
         "move-back": Story(("rollback",), (install("left", "right"), install("left2", "right2"))),
         "big": Story(install("big2"), (install("big"),)),
+        "program": Story(install("program2"), (install("program"),)),
         "forget": Story(("history", "--keep", "0"), (install("first"), install("second"))),
     }
 )

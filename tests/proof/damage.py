@@ -1,0 +1,150 @@
+"""Acts. Somebody, or a dying disk, alters what Intact itself has written.
+
+Every byte of the journal, the plan, the opening and the database is flipped in turn; each of these files is cut
+short, emptied, removed, and exchanged for its copy from an earlier time. `pkg` must refuse or recover, say what is
+wrong, leave each path whole, and touch nothing outside the root.
+"""
+
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from proof.examine import half_done
+from proof.listener import Call
+from proof.stage import Stage, set_stage
+from proof.supervise import CONTINUE, KILL, run_pkg, supervised
+from proof.verdicts import Scene, Verdict
+from support.workshop import Workshop
+
+__all__ = ["Victim", "prepare", "states", "try_damage"]
+
+_STATE = "var/lib/intact"
+_CUTS = 24
+_SPREAD = 997  # every byte of what is at most this long; of longer files this many, spread evenly
+_COMMANDS = (["recover"], ["list"], ["history"], ["verify"], ["rollback"])
+_REFUSALS = frozenset({0, 1, 5, 6, 10})
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A root whose state is about to be damaged.
+
+    Attributes:
+        root: crashed in the midst of its renames, or at rest.
+        older: the same root before the last command.
+        files: what can be damaged, below the state directory.
+        outside: a directory beside the root that nobody may touch.
+    """
+
+    stage: Stage
+    root: Workshop
+    older: Workshop
+    files: tuple[str, ...]
+    outside: Path
+
+
+def prepare(name: str, place: Path) -> Victim:
+    """Play a story (``NAME+crash`` or ``NAME+done``) up to the damage."""
+    story, _, how = name.partition("+")
+    stage = set_stage(story, place)
+    root = stage.copy("victim")
+    if how == "crash":
+        seen = 0
+
+        def policy(_number: int, call: Call) -> int:
+            nonlocal seen
+            seen += call.name == "renameat2"
+            return KILL if seen > 4 else CONTINUE
+
+        supervised(stage.command(root), stage.place, policy)
+    else:
+        run_pkg(stage.command(root), stage.place)
+    outside = stage.place / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("not to be touched")
+    top = root.path / _STATE
+    names = sorted(str(path.relative_to(top)) for path in top.rglob("*") if path.is_file())
+    files = [one for one in names if "slots" not in one and not one.endswith("lock")]
+    return Victim(stage, root, stage.template, tuple(files), outside)
+
+
+def states(victim: Victim) -> list[str]:
+    """Name each damage: what is done, to which file, where."""
+    found = []
+    for file in victim.files:
+        size = (victim.root.path / _STATE / file).stat().st_size
+        step = max(1, size // _SPREAD)
+        found += [f"flip:{file}:{at}" for at in range(0, size, step)]
+        found += [f"cut:{file}:{size * part // _CUTS}" for part in range(_CUTS)]
+        found += [f"remove:{file}:0", f"noise:{file}:0", f"link:{file}:0"]
+        if (victim.older.path / _STATE / file).exists():
+            found.append(f"older:{file}:0")
+    slots = victim.root.path / _STATE / "private/transactions"
+    for number in sorted(path.name for path in slots.iterdir()):
+        found += [f"slots:{number}:0"]
+        found += [f"backup:{number}/{one.name}:0" for one in sorted((slots / number / "slots").iterdir())]
+    return found
+
+
+def _damage(workshop: Workshop, victim: Victim, state: str) -> None:
+    what, rest = state.split(":", 1)
+    name, number = rest.rsplit(":", 1)
+    at = int(number)
+    file = workshop.path / _STATE / name
+    match what:
+        case "flip":
+            data = bytearray(file.read_bytes())
+            data[at] ^= 0x41
+            file.write_bytes(data)
+        case "cut":
+            file.write_bytes(file.read_bytes()[:at])
+        case "remove":
+            file.unlink()
+        case "noise":
+            file.write_bytes(bytes((number * 151 + 7) % 256 for number in range(file.stat().st_size)))
+        case "link":
+            file.unlink()
+            file.symlink_to(victim.outside / "file")
+        case "older":
+            shutil.copy2(victim.older.path / _STATE / name, file)
+        case "slots":
+            shutil.rmtree(workshop.path / _STATE / "private/transactions" / name / "slots")
+        case "backup":
+            number_of, _, slot = name.partition("/")
+            place = workshop.path / _STATE / "private/transactions" / number_of / "slots" / slot
+            _alter(place)
+        case _:
+            raise ValueError(state)
+
+
+def _alter(place: Path) -> None:
+    if place.is_symlink():
+        place.unlink()
+        place.symlink_to("/etc/passwd")
+    elif place.is_dir():
+        (place / "added").write_text("added")
+    else:
+        place.write_bytes(b"altered" + place.read_bytes())
+
+
+def try_damage(scene: Scene, victim: Victim, state: str) -> Verdict:
+    """Damage, run the commands that a person would try, look."""
+    workshop = victim.root.copy("damaged")
+    _damage(workshop, victim, state)
+    found: list[str] = []
+    outcomes = []
+    for words in _COMMANDS:
+        ended = run_pkg(["--root", str(workshop.path), "--quiet", *words], victim.stage.place)
+        outcomes.append(str(ended.code))
+        if ended.code not in _REFUSALS or "Traceback" in ended.said:
+            found.append(f"`pkg {' '.join(words)}` ended with {ended.code}: {ended.said.strip()[-500:]}")
+        if ended.code not in {0, 10} and not ended.said.strip():
+            found.append(f"`pkg {' '.join(words)}` ended with {ended.code} and says nothing")
+        if words == ["recover"] and not state.startswith("backup"):
+            found += half_done(workshop, victim.stage.expected)
+    if (victim.outside / "file").read_text() != "not to be touched":
+        found.append("a file outside the root was touched")
+    if len(list(victim.outside.iterdir())) != 1:
+        found.append("a file outside the root was created or removed")
+    return Verdict(scene, state, 1, Counter([f"recover {outcomes[0]}"]), tuple(found))

@@ -1,0 +1,142 @@
+"""Acts. Which instruments there are, what each needs to begin, and which states it can try.
+
+An instrument on a story and a filesystem is a scene. `opened` prepares one; what it yields names the states and
+tries each of them by its name, so that any state can be tried again alone.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from proof import damage, faults, kills, powercut
+from proof.images import scratch
+from proof.observers import observe
+from proof.stage import Stage, set_stage
+from proof.verdicts import Scene, Verdict
+
+__all__ = ["BUDGETS", "INSTRUMENTS", "Instrument", "Opened", "opened", "scenes"]
+
+_EVERY_STORY = (
+    *("install", "upgrade", "remove", "rollback", "rollback-again", "edited", "edited-rollback"),
+    *("move", "move-back", "big", "forget"),
+)
+_BLOCK = ("ext4", "xfs", "btrfs")
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """What is done to a story.
+
+    Attributes:
+        title: for the report.
+        filesystems: where; the first one is enough for a quick look.
+        stories: which ones; the first ones are enough for a quick look.
+        quick: how many states of each scene a quick proof tries, and on how many filesystems and stories.
+    """
+
+    title: str
+    filesystems: tuple[str, ...]
+    stories: tuple[str, ...]
+    quick: tuple[int, int, int]
+
+
+INSTRUMENTS: Final = MappingProxyType(
+    {
+        "kill": Instrument("SIGKILL before a system call", (*_BLOCK, "tmpfs"), _EVERY_STORY, (60, 1, 11)),
+        "kill-twice": Instrument("… and again in the recovery", ("ext4", "tmpfs"), _EVERY_STORY, (3, 1, 4)),
+        "cut": Instrument(
+            "power cut at the block layer",
+            _BLOCK,
+            (
+                "upgrade",
+                "rollback",
+                "upgrade+forward",
+                "upgrade+back",
+                "move",
+                "remove",
+                "install",
+                "edited",
+                "forget",
+                "rollback-again",
+                "edited-rollback",
+                "move+forward",
+                "move+back",
+                "rollback+back",
+                "rollback+forward",
+                "remove+back",
+                "big",
+            ),
+            (80, 3, 4),
+        ),
+        "fault": Instrument("an errno in place of a system call", ("tmpfs",), _EVERY_STORY, (120, 1, 4)),
+        "damage": Instrument(
+            "damage to journal, database and plan",
+            ("tmpfs",),
+            ("upgrade+crash", "upgrade+done", "rollback+crash"),
+            (200, 1, 2),
+        ),
+        "observe": Instrument("other processes looking on", (*_BLOCK, "tmpfs"), ("program",), (6, 1, 1)),
+    }
+)
+BUDGETS: Final = ("quick", "full")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A scene that is ready."""
+
+    scene: Scene
+    states: Sequence[str]
+    try_state: Callable[[str], Verdict]
+
+
+def scenes(budget: str) -> list[Scene]:
+    """Name the scenes of a budget."""
+    found = []
+    for name, one in INSTRUMENTS.items():
+        _, filesystems, stories = one.quick if budget == "quick" else (0, None, None)
+        found += [
+            Scene(name, filesystem, story)
+            for filesystem in one.filesystems[:filesystems]
+            for story in one.stories[:stories]
+        ]
+    return found
+
+
+@contextmanager
+def opened(scene: Scene, place: Path, *, thorough: bool) -> Iterator[Opened]:
+    """Prepare a scene in `place`, a directory in memory.
+
+    Args:
+        thorough: name more of the states that are chosen at random.
+    """
+    if scene.instrument == "cut":
+        recording = powercut.record(scene.story, scene.filesystem, place / "cut")
+        names = powercut.states(recording, seeds=12 if thorough else 3)
+        yield Opened(scene, names, lambda state: powercut.try_cut(scene, recording, state))
+        return
+    with scratch(scene.filesystem, place) as top:
+        if scene.instrument == "damage":
+            victim = damage.prepare(scene.story, top)
+            yield Opened(scene, damage.states(victim), lambda state: damage.try_damage(scene, victim, state))
+            return
+        stage = set_stage(scene.story, top)
+        yield _on_stage(scene, stage)
+
+
+def _on_stage(scene: Scene, stage: Stage) -> Opened:
+    match scene.instrument:
+        case "kill":
+            return Opened(scene, kills.states(stage), lambda state: kills.try_once(scene, stage, state))
+        case "kill-twice":
+            return Opened(scene, kills.states(stage), lambda state: kills.try_twice(scene, stage, state))
+        case "fault":
+            return Opened(scene, faults.states(stage), lambda state: faults.try_fault(scene, stage, state))
+        case "observe":
+            rounds = [str(number) for number in range(1, 101)]
+            return Opened(scene, rounds, lambda state: observe(scene, stage, state))
+        case _:
+            raise ValueError(scene)
