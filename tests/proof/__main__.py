@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -96,6 +97,7 @@ def main(
     Ends with 0 if no violation was found, with 1 if any was, with 3 if this machine cannot do it.
     """
     _insist_on_possibility()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is mounted is unmounted
     if state is not None:
         sys.exit(_try_again(state, keep))
     chosen = [

@@ -80,15 +80,26 @@ def _without_links(described: tuple[object, ...] | None) -> tuple[object, ...] |
     return described[:-1] if described is not None and described[0] == "file" else described
 
 
-def half_done(workshop: Workshop, expected: Expectation) -> list[str]:
-    """Say which paths hold neither their old nor their new object; to be asked before any recovery."""
+def half_done(workshop: Workshop, expected: Expectation, *, may_blink: bool = False) -> list[str]:
+    """Say which paths hold neither their old nor their new object; to be asked before any recovery.
+
+    Args:
+        may_blink: where a filesystem cannot exchange, a directory that becomes something else, or the other way
+            round, is missing for a moment.
+    """
     now = snapshot(workshop, links=False)
     found = []
     for path in sorted(now.keys() | expected.old.tree.keys() | expected.new.tree.keys()):
         allowed = [_without_links(side.tree.get(path)) for side in (expected.old, expected.new)]
-        if now.get(path) not in allowed:
+        blinks = may_blink and now.get(path) is None and _is_directory_in_one(path, expected)
+        if now.get(path) not in allowed and not blinks:
             found.append(f"/{path} is neither old nor new: {_short(now.get(path))}")
     return found
+
+
+def _is_directory_in_one(path: str, expected: Expectation) -> bool:
+    kinds = [side.tree[path][0] for side in (expected.old, expected.new) if path in side.tree]
+    return "directory" in kinds and len(set(kinds)) > 1
 
 
 def _short(described: object) -> str:

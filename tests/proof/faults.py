@@ -48,7 +48,10 @@ def try_fault(scene: Scene, stage: Stage, state: str) -> Verdict:
     workshop = stage.copy("failed")
     policy = fail_at(int(number), name, forever=how == "forever")
     ended = supervised(stage.command(workshop), stage.place, policy, looking=True)
-    found = [*half_done(workshop, stage.expected), *_faults_of_message(ended, name)]
+    found = [
+        *half_done(workshop, stage.expected, may_blink=stage.may_blink),
+        *_faults_of_message(ended, name),
+    ]
     found += _false_claims(ended, workshop, stage)
     if ended.code == 0:
         outcome, more = all_or_nothing(workshop, stage.expected)

@@ -6,9 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["FILESYSTEMS", "copy_sparse", "make_image", "missing_tools", "mounted", "scratch", "unmount"]
+from support.weather import mirrored
 
-FILESYSTEMS = ("ext4", "xfs", "btrfs", "tmpfs")
+__all__ = ["copy_sparse", "make_image", "missing_tools", "mounted", "scratch", "unmount"]
+
+_MANNERS = {
+    "fuse without flags": ("--no-flags",),
+    "fuse ignoring flags": ("--ignore-flags",),
+    "fuse without links": ("--no-flags", "--no-links"),
+}
 _MAKE = {
     "ext4": (24, ["mkfs.ext4", "-q", "-F", "-m", "0"]),
     "xfs": (320, ["mkfs.xfs", "-q", "-f", "-K"]),
@@ -63,10 +69,35 @@ def mounted(image: Path | str, place: Path, kind: str) -> Iterator[Path]:
 
 
 @contextmanager
+def _overlay(place: Path) -> Iterator[Path]:
+    layers = {name: place / name for name in ("lower", "upper", "work")}
+    for one in layers.values():
+        one.mkdir()
+    top = place / "overlay"
+    top.mkdir()
+    options = ",".join(f"{name}dir={one}" for name, one in layers.items())
+    subprocess.run(
+        ["mount", "-t", "overlay", "-o", options, "overlay", str(top)], check=True, capture_output=True
+    )
+    try:
+        yield top
+    finally:
+        unmount(top)
+
+
+@contextmanager
 def scratch(kind: str, place: Path) -> Iterator[Path]:
     """Provide an empty filesystem of this kind below `place`, which is in memory."""
     if kind == "tmpfs":
         yield place
+        return
+    if kind == "overlayfs":
+        with _overlay(place) as top:
+            yield top
+        return
+    if kind in _MANNERS:
+        with mirrored(place, *_MANNERS[kind]) as top:
+            yield top
         return
     image = place / f"{kind}.image"
     make_image(kind, image)

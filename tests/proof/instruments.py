@@ -24,6 +24,7 @@ _EVERY_STORY = (
     *("move", "move-back", "big", "forget"),
 )
 _BLOCK = ("ext4", "xfs", "btrfs")
+_FUSE = ("fuse without flags", "fuse ignoring flags", "fuse without links")
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,12 @@ class Instrument:
 
 INSTRUMENTS: Final = MappingProxyType(
     {
-        "kill": Instrument("SIGKILL before a system call", (*_BLOCK, "tmpfs"), _EVERY_STORY, (60, 1, 11)),
-        "kill-twice": Instrument("… and again in the recovery", ("ext4", "tmpfs"), _EVERY_STORY, (3, 1, 4)),
+        "kill": Instrument(
+            "SIGKILL before a system call", (*_BLOCK, "tmpfs", "overlayfs", *_FUSE), _EVERY_STORY, (60, 1, 11)
+        ),
+        "kill-twice": Instrument(
+            "… and again in the recovery", ("ext4", "overlayfs"), _EVERY_STORY, (3, 2, 4)
+        ),
         "cut": Instrument(
             "power cut at the block layer",
             _BLOCK,
@@ -71,7 +76,9 @@ INSTRUMENTS: Final = MappingProxyType(
             ),
             (80, 3, 4),
         ),
-        "fault": Instrument("an errno in place of a system call", ("tmpfs",), _EVERY_STORY, (120, 1, 4)),
+        "fault": Instrument(
+            "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4)
+        ),
         "damage": Instrument(
             "damage to journal, database and plan",
             ("tmpfs",),
@@ -123,7 +130,8 @@ def opened(scene: Scene, place: Path, *, thorough: bool) -> Iterator[Opened]:
             victim = damage.prepare(scene.story, top)
             yield Opened(scene, damage.states(victim), lambda state: damage.try_damage(scene, victim, state))
             return
-        stage = set_stage(scene.story, top)
+        blinks = scene.filesystem not in {*_BLOCK, "tmpfs"}
+        stage = set_stage(scene.story, top, may_blink=blinks)
         yield _on_stage(scene, stage)
 
 

@@ -37,7 +37,7 @@ def recovery_of(workshop: Workshop, way: str = "") -> list[str]:
 def _killed(stage: Stage, state: str) -> tuple[Workshop, list[str]]:
     workshop = stage.copy("killed")
     supervised(stage.command(workshop), stage.place, kill_at(int(state)))
-    return workshop, half_done(workshop, stage.expected)
+    return workshop, half_done(workshop, stage.expected, may_blink=stage.may_blink)
 
 
 def _recovered(stage: Stage, workshop: Workshop) -> tuple[str, list[str]]:
@@ -67,7 +67,7 @@ def try_twice(scene: Scene, stage: Stage, state: str) -> Verdict:
             workshop = killed.copy("twice")
             ended = supervised(recovery_of(workshop, way), stage.place, kill_at(second))
             ended_by_itself = ended.code is not None
-            more = half_done(workshop, stage.expected)
+            more = half_done(workshop, stage.expected, may_blink=stage.may_blink)
             if ended.code not in {None, 0}:
                 more.append(f"the recovery ended with {ended.code}: {ended.said.strip()}")
             outcome, last = _recovered(stage, workshop)

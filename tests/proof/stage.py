@@ -19,6 +19,7 @@ class Stage:
     Attributes:
         template: the beginning; it is copied for each try.
         expected: what the root may look like afterwards.
+        may_blink: the filesystem cannot exchange directories (see `examine.half_done`).
     """
 
     name: str
@@ -26,6 +27,7 @@ class Stage:
     template: Workshop
     expected: Expectation
     place: Path
+    may_blink: bool = False
 
     def command(self, workshop: Workshop) -> list[str]:
         """Return the command line that is interrupted."""
@@ -36,7 +38,7 @@ class Stage:
         return self.template.copy(name)
 
 
-def set_stage(name: str, place: Path) -> Stage:
+def set_stage(name: str, place: Path, *, may_blink: bool = False) -> Stage:
     """Play a story without harm, in `place` on the filesystem that it is about.
 
     Raises:
@@ -55,7 +57,7 @@ def set_stage(name: str, place: Path) -> Stage:
     whole = template.copy("whole")
     _insist(run_pkg(on(whole, story.command), place), story.command)
     expected = Expectation(old, take_picture(whole))
-    return Stage(name, story, template, expected, place / name)
+    return Stage(name, story, template, expected, place / name, may_blink)
 
 
 def _insist(ended: Ended, words: tuple[str, ...]) -> None:

@@ -161,6 +161,9 @@ class FaultyDisk:
         self.step("remove_directory", path)
         self.real.remove_directory(path)
 
+    def learn_renames(self, directory: RelPath) -> None:
+        self.real.learn_renames(directory)
+
     def write_durably(self, path: RelPath, data: bytes, mode: int = 0o600) -> None:
         try:
             self.step("write_durably", path)

@@ -21,6 +21,7 @@ from intact.model.paths import ROOT, RelPath
 from intact.system.directories import DirectoryDescriptors
 from intact.system.locking import hold_lock
 from intact.system.port import Guard, Space
+from intact.system.probing import FUSE_MAGIC, flags_are_honoured
 from intact.system.syscalls import (
     ATTR_APPEND,
     ATTR_IMMUTABLE,
@@ -141,6 +142,7 @@ class LinuxDisk:
         self.root = root
         self._directories = DirectoryDescriptors(self._root_fd)
         self._watched: dict[int, int] = {}
+        self._without_flags: set[int] = set()  # devices whose renames ignore flags
 
     def close(self) -> None:
         """Close every descriptor."""
@@ -359,6 +361,8 @@ class LinuxDisk:
     def _rename(self, source: RelPath, destination: RelPath, flags: int) -> None:
         source_fd, source_name = self._at(source)
         target_fd, target_name = self._at(destination)
+        if flags and self._without_flags and os.fstat(source_fd).st_dev in self._without_flags:
+            raise OSError(errno.EINVAL, "this filesystem ignores the flags of renameat2")
         renameat2(source_fd, source_name, target_fd, target_name, flags)
         self._directories.forget(source)
         self._directories.forget(destination)
@@ -377,6 +381,13 @@ class LinuxDisk:
     def move_over(self, source: RelPath, destination: RelPath) -> None:
         """Rename over whatever has the name."""
         self._rename(source, destination, 0)
+
+    @_verb
+    def learn_renames(self, path: RelPath) -> None:
+        """Find out what a rename with flags does on the filesystem of the directory at `path`."""
+        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+            if statfs_magic(fd) == FUSE_MAGIC and not flags_are_honoured(fd):
+                self._without_flags.add(os.fstat(fd).st_dev)
 
     @_verb
     def remove_file(self, path: RelPath) -> None:

@@ -152,6 +152,14 @@ class Disk(Protocol):
         """Remove an empty directory."""
         ...
 
+    def learn_renames(self, directory: RelPath) -> None:
+        """Find out, with scratch files in a directory of our own, what a rename with flags does on its filesystem.
+
+        Some FUSE filesystems take the flags and do a plain rename, which would destroy what is to be
+        exchanged. From then on such a filesystem counts as one without flags (EINVAL).
+        """
+        ...
+
     def write_durably(self, path: RelPath, data: bytes, mode: int = 0o600) -> None:
         """Create a file with this content, and sync the file and its directory."""
         ...

@@ -93,6 +93,8 @@ def _make_slot_directories(disk: Disk, places: TransactionPlaces, mounts: tuple[
         if disk.observe(top) is None:
             disk.make_directory(top)
         disk.make_directory(directory)
+        disk.learn_renames(directory)
+    disk.learn_renames(places.slots)
     disk.watch_filesystem(places.home)
 
 

@@ -230,6 +230,7 @@ def _staged(disk: Disk, transaction: OpenTransaction) -> StagedTransaction:
                 root_state="nothing was changed by this command; the transaction is as the crash left it",
                 remedy="mount the filesystem that it was on, then run `pkg recover`",
             )
+        disk.learn_renames(directory)
     return StagedTransaction(transaction, plan)
 
 

@@ -226,10 +226,15 @@ def _stage_from_bundles(
 
 
 def _stage_links(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
+    """Stage further names of files; where the filesystem has no hardlinks, copies."""
+    files = {location: new for location, new in objects if isinstance(new, NewFile)}
     for location, new in objects:
-        if isinstance(new, NewHardlink):
-            disk.link(tree.places[new.target], tree.places[location])
-            tree.inodes[location] = tree.inodes[new.target]
+        if not isinstance(new, NewHardlink):
+            continue
+        first, place = tree.places[new.target], tree.places[location]
+        if not _try_link(disk, first, place):
+            disk.copy_file(first, place, files[new.target].attributes)
+        _note_inode(disk, location, place, tree)
 
 
 def _finish_directories(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:

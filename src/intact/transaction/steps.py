@@ -16,7 +16,7 @@ from intact.system.port import Disk
 from intact.transaction.errnos import BUSY, GONE, TAKEN
 from intact.transaction.plan_text import Step
 from intact.transaction.sameness import is_new_object, is_old_object, strangers_below
-from intact.transaction.swap import move_new, settle, swap
+from intact.transaction.swap import move_new, settle, settle_move, swap
 
 __all__ = ["carry_out", "is_done", "old_attributes", "undo"]
 
@@ -27,15 +27,17 @@ def old_attributes(old: Observed) -> Attributes:
 
 
 def is_done(disk: Disk, step: Step) -> bool:
-    """Tell whether the step has taken place, after settling a half-done swap."""
+    """Tell whether the step has taken place, after settling a half-done move or swap."""
     action, slot = step.action, step.slot
     match action:
         case Create():
+            settle_move(disk, slot, action.path)
             return disk.observe(slot) is None
         case Replace():
-            settle(disk, slot, action.path)
+            settle(disk, slot, action.path, lambda place: is_old_object(disk, place, action.old))
             return not _holds_staged(disk, step, action)
         case Remove():
+            settle_move(disk, action.path, slot)
             return disk.observe(slot) is not None
         case RemoveDirectory():
             return disk.observe(action.path) is None

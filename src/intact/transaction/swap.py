@@ -11,13 +11,15 @@ else. All ways end alike: the slot holds what was live. "Aside" is a second name
 exists, the swap was interrupted, and `settle` finishes or undoes it.
 """
 
+from collections.abc import Callable
+
 from intact.model.errors import MachineError, RecoveryFailed
 from intact.model.objects import Attributes, Kind, Observed
 from intact.model.paths import RelPath
 from intact.system.port import Disk
 from intact.transaction.errnos import BUSY, CANNOT_EXCHANGE, CANNOT_LINK
 
-__all__ = ["move_new", "settle", "swap"]
+__all__ = ["move_new", "settle", "settle_move", "swap"]
 
 
 def _aside(slot: RelPath) -> RelPath:
@@ -61,10 +63,13 @@ def _keep_aside(disk: Disk, path: RelPath, live: Observed, waiting: RelPath) -> 
     except MachineError as error:
         if error.errno not in CANNOT_LINK:
             raise
-        if live.kind is not Kind.FILE:
+        if live.kind is Kind.SYMLINK:
+            disk.make_symlink(waiting, live.target, live.uid, live.gid)
+        elif live.kind is Kind.FILE:
+            attributes = Attributes(live.mode, live.uid, live.gid, live.mtime_ns, live.xattrs)
+            disk.copy_file(path, waiting, attributes)
+        else:
             return False
-        attributes = Attributes(live.mode, live.uid, live.gid, live.mtime_ns, live.xattrs)
-        disk.copy_file(path, waiting, attributes)
         disk.sync_filesystem(waiting.parent)
     return True
 
@@ -99,8 +104,27 @@ def _move_new_by_link(disk: Disk, source: RelPath, destination: RelPath) -> None
     disk.move_over(source, destination)
 
 
-def settle(disk: Disk, slot: RelPath, path: RelPath) -> None:
+def settle_move(disk: Disk, source: RelPath, destination: RelPath) -> None:
+    """Finish a move that a crash has interrupted between link and unlink; does nothing where there is none."""
+    moved, arrived = disk.observe(source), disk.observe(destination)
+    if moved is None or arrived is None or moved.kind is Kind.DIRECTORY or moved.kind is not arrived.kind:
+        return
+    if moved.inode == arrived.inode or _are_links_alike(disk, source, moved, destination, arrived):
+        disk.remove_file(source)
+
+
+def _are_links_alike(disk: Disk, one: RelPath, seen: Observed, other: RelPath, also: Observed) -> bool:
+    """Recognise two names of one file where inode numbers are not stable: both have a second name, and one content."""
+    if min(seen.links, also.links) < 2:
+        return False
+    return _same_content(disk, one, seen, other, also)
+
+
+def settle(disk: Disk, slot: RelPath, path: RelPath, is_whole: Callable[[RelPath], bool]) -> None:
     """Finish or undo a swap that a crash has interrupted; does nothing where there is none.
+
+    Args:
+        is_whole: tells whether the object at a place is the whole old one; a copy may have been interrupted.
 
     Raises:
         RecoveryFailed: somebody has put another object at `path` meanwhile; both are kept.
@@ -114,7 +138,7 @@ def settle(disk: Disk, slot: RelPath, path: RelPath) -> None:
         disk.move_over(waiting, slot)
     elif live is None:
         disk.move_over(waiting, path)
-    elif live.inode == old.inode or _same_content(disk, path, live, waiting, old):
+    elif live.inode == old.inode or _same_content(disk, path, live, waiting, old) or not is_whole(waiting):
         disk.remove_file(waiting)
     else:
         raise RecoveryFailed(
@@ -126,5 +150,7 @@ def settle(disk: Disk, slot: RelPath, path: RelPath) -> None:
 
 
 def _same_content(disk: Disk, path: RelPath, live: Observed, waiting: RelPath, old: Observed) -> bool:
+    if live.kind is old.kind is Kind.SYMLINK:
+        return live.target == old.target
     same_size = live.kind is old.kind is Kind.FILE and live.size == old.size
     return same_size and disk.digest(path) == disk.digest(waiting)
