@@ -18,6 +18,7 @@ from intact.model.entries import Digest, Xattrs
 from intact.model.errors import RootUnusable, machine_error
 from intact.model.objects import Attributes, Kind, Observed
 from intact.model.paths import ROOT, RelPath
+from intact.system.attributes import apply_attributes, observed, read_xattrs
 from intact.system.directories import DirectoryDescriptors
 from intact.system.locking import hold_lock
 from intact.system.port import Guard, Space
@@ -41,8 +42,6 @@ _R = TypeVar("_R")
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
-_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK}
-_NO_XATTRS = {errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES}
 
 
 def _verb(
@@ -59,42 +58,6 @@ def _verb(
 
     update_wrapper(told, call)
     return told
-
-
-def _observed(status: os.stat_result, target: str = "", xattrs: Xattrs = ()) -> Observed:
-    return Observed(
-        kind=_KINDS.get(stat.S_IFMT(status.st_mode), Kind.OTHER),
-        mode=stat.S_IMODE(status.st_mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        inode=status.st_ino,
-        links=status.st_nlink,
-        target=target,
-        xattrs=xattrs,
-    )
-
-
-def _apply_attributes(fd: int, attributes: Attributes) -> None:
-    """Owner first, because chown clears set-id bits and capabilities; times last."""
-    status = os.fstat(fd)
-    if (status.st_uid, status.st_gid) != (attributes.uid, attributes.gid):
-        os.fchown(fd, attributes.uid, attributes.gid)
-    os.fchmod(fd, attributes.mode)
-    for name, value in attributes.xattrs:
-        os.setxattr(fd, name, value)
-    if attributes.mtime_ns is not None:
-        os.utime(fd, ns=(attributes.mtime_ns, attributes.mtime_ns))
-
-
-def _read_xattrs(fd: int) -> Xattrs:
-    try:
-        return tuple((name, os.getxattr(fd, name)) for name in sorted(os.listxattr(fd)))
-    except OSError as error:
-        if error.errno in _NO_XATTRS:
-            return ()
-        raise
 
 
 class LinuxFileWriter:
@@ -116,8 +79,8 @@ class LinuxFileWriter:
     def finish(self, attributes: Attributes) -> Observed:
         """Set the attributes and tell what the file has become."""
         try:
-            _apply_attributes(self._fd, attributes)
-            return _observed(os.fstat(self._fd))
+            apply_attributes(self._fd, attributes)
+            return observed(os.fstat(self._fd))
         except OSError as error:
             raise machine_error("set_attributes", error, f"/{self._path}") from error
 
@@ -180,12 +143,12 @@ class LinuxDisk:
         attributes: Xattrs = ()
         if xattrs and (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             attributes = self._xattrs(path)
-        return _observed(status, target, attributes)
+        return observed(status, target, attributes)
 
     def _xattrs(self, path: RelPath) -> Xattrs:
         try:
             with self._opened(path, _READ) as fd:
-                return _read_xattrs(fd)
+                return read_xattrs(fd)
         except PermissionError:
             return ()
 
@@ -352,11 +315,11 @@ class LinuxDisk:
     def set_attributes(self, path: RelPath, attributes: Attributes) -> None:
         """Set owner, mode, extended attributes and times, through a descriptor."""
         with self._opened(path, _READ) as fd:
-            for name, _ in _read_xattrs(fd):
+            for name, _ in read_xattrs(fd):
                 if name not in dict(attributes.xattrs) and not name.startswith("system."):
                     with suppress(OSError):  # security modules guard some of theirs
                         os.removexattr(fd, name)
-            _apply_attributes(fd, attributes)
+            apply_attributes(fd, attributes)
 
     def _rename(self, source: RelPath, destination: RelPath, flags: int) -> None:
         source_fd, source_name = self._at(source)
