@@ -57,7 +57,8 @@ class _Progress:
 @click.option(
     "--quick", "budget", flag_value="quick", default=True, help="A sample of the states; some minutes."
 )
-@click.option("--full", "budget", flag_value="full", help="Every state; hours.")
+@click.option("--full", "budget", flag_value="full", help="A large sample of the states; an hour or more.")
+@click.option("--every", "budget", flag_value="every", help="Every state; a day.")
 @click.option("--only", multiple=True, type=click.Choice(list(INSTRUMENTS)), help="This instrument only.")
 @click.option("--filesystem", multiple=True, help="On this filesystem only.")
 @click.option("--story", multiple=True, help="This story only.")

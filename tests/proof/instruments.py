@@ -17,7 +17,7 @@ from proof.observers import observe
 from proof.stage import Stage, set_stage
 from proof.verdicts import Scene, Verdict
 
-__all__ = ["BUDGETS", "INSTRUMENTS", "Instrument", "Opened", "opened", "scenes"]
+__all__ = ["BUDGETS", "INSTRUMENTS", "Instrument", "Opened", "most_states", "opened", "scenes"]
 
 _EVERY_STORY = (
     *("install", "upgrade", "remove", "rollback", "rollback-again", "edited", "edited-rollback"),
@@ -36,12 +36,14 @@ class Instrument:
         filesystems: where; the first one is enough for a quick look.
         stories: which ones; the first ones are enough for a quick look.
         quick: how many states of each scene a quick proof tries, and on how many filesystems and stories.
+        full: how many states of each scene a full proof tries; None for all.
     """
 
     title: str
     filesystems: tuple[str, ...]
     stories: tuple[str, ...]
     quick: tuple[int, int, int]
+    full: int | None = None
 
 
 INSTRUMENTS: Final = MappingProxyType(
@@ -50,7 +52,7 @@ INSTRUMENTS: Final = MappingProxyType(
             "SIGKILL before a system call", (*_BLOCK, "tmpfs", "overlayfs", *_FUSE), _EVERY_STORY, (60, 1, 11)
         ),
         "kill-twice": Instrument(
-            "… and again in the recovery", ("ext4", "overlayfs"), _EVERY_STORY, (3, 2, 4)
+            "… and again in the recovery", ("ext4", "overlayfs"), _EVERY_STORY, (3, 2, 4), 12
         ),
         "cut": Instrument(
             "power cut at the block layer",
@@ -77,18 +79,25 @@ INSTRUMENTS: Final = MappingProxyType(
             (80, 3, 4),
         ),
         "fault": Instrument(
-            "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4)
+            "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4), 1500
         ),
         "damage": Instrument(
             "damage to journal, database and plan",
             ("tmpfs",),
             ("upgrade+crash", "upgrade+done", "rollback+crash"),
             (200, 1, 2),
+            3000,
         ),
-        "observe": Instrument("other processes looking on", (*_BLOCK, "tmpfs"), ("program",), (6, 1, 1)),
+        "observe": Instrument("other processes looking on", (*_BLOCK, "tmpfs"), ("program",), (6, 1, 1), 50),
     }
 )
-BUDGETS: Final = ("quick", "full")
+BUDGETS: Final = ("quick", "full", "every")
+
+
+def most_states(instrument: str, budget: str) -> int | None:
+    """Return how many states of each scene of an instrument a budget allows; None for all of them."""
+    one = INSTRUMENTS[instrument]
+    return {"quick": one.quick[0], "full": one.full, "every": None}[budget]
 
 
 @dataclass(frozen=True)

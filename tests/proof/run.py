@@ -14,7 +14,7 @@ from pathlib import Path
 
 from proof.defects import put_in
 from proof.images import unmount
-from proof.instruments import INSTRUMENTS, opened
+from proof.instruments import most_states, opened
 from proof.supervise import load_all
 from proof.verdicts import Scene, Tally, Verdict
 
@@ -63,7 +63,7 @@ def prove(
     """Try the chosen states of all scenes.
 
     Args:
-        budget: ``quick`` or ``full``.
+        budget: one of `instruments.BUDGETS`.
         defect: break `pkg` in this way first (see `proof.defects`); something has to be found then.
         stop_at_first: end with the first violation.
         tell: called with each verdict.
@@ -132,11 +132,11 @@ def _work(
     if defect is not None:
         put_in(defect)
     for scene in scenes:
-        most = INSTRUMENTS[scene.instrument].quick[0] if budget == "quick" else None
+        most = most_states(scene.instrument, budget)
         here = place / str(scene).replace("/", "-")
         here.mkdir(parents=True)
         try:
-            with opened(scene, here, thorough=budget == "full") as one:
+            with opened(scene, here, thorough=budget != "quick") as one:
                 for state in choose(scene, one.states, most, seed)[number::workers]:
                     verdicts.put(one.try_state(state))
         except Exception:  # noqa: BLE001  an instrument that breaks must not pass for one that finds nothing
