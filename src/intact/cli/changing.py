@@ -12,6 +12,7 @@ from intact.cli.words import action_line, change_line, shown
 from intact.model.errors import UsageError
 from intact.operations.install import install
 from intact.operations.prepare import InstallOptions
+from intact.operations.rebuilding import Rebuilt, rebuild_database
 from intact.operations.receipt import Receipt
 from intact.operations.recovering import interrupted, recover_now
 from intact.operations.remove import remove
@@ -194,19 +195,55 @@ def _rollback(session: Session, transaction: int | None, *, dry_run: bool) -> in
 @click.option("--forward", "direction", flag_value="FORWARD", help="Finish it.")
 @click.option("--back", "direction", flag_value="BACK", help="Undo it.")
 @click.option("--status", is_flag=True, help="Only tell; change nothing.")
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="First make the database anew from the retained manifests and transactions.",
+)
 @click.pass_obj
-def _recover(session: Session, direction: str | None, *, status: bool) -> int:
+def _recover(session: Session, direction: str | None, *, status: bool, rebuild: bool) -> int:
     """Finish or undo an interrupted transaction now."""
     if status:
         return _status(session)
+    rebuilt = _rebuild(session) if rebuild else None
     chosen = Direction[direction] if direction else Direction.AUTOMATIC
     with session.root() as root, session.environment() as environment:
         recovered = recover_now(root, chosen, environment)
-    document = {
+    document: dict[str, Any] = {
         "recovered": [{"transaction": one.transaction, "outcome": one.outcome.value} for one in recovered]
     }
-    session.screen.result(document, _recovered_lines(recovered) or ["nothing was interrupted"])
+    if rebuilt is not None:
+        document["rebuilt"] = _rebuilt_document(rebuilt)
+    lines = _recovered_lines(recovered) or ["nothing was interrupted"]
+    session.screen.result(document, [*(_rebuilt_lines(rebuilt) if rebuilt else []), *lines])
     return 0
+
+
+def _rebuild(session: Session) -> Rebuilt:
+    with session.root() as root, session.environment() as environment:
+        return rebuild_database(root, environment)
+
+
+def _rebuilt_document(rebuilt: Rebuilt) -> dict[str, Any]:
+    return {
+        "packages": [{"name": name, "version": str(version)} for name, version in rebuilt.packages],
+        "transactions": list(rebuilt.transactions),
+        "doubts": list(rebuilt.doubts),
+        "kept": None if rebuilt.kept is None else f"/{rebuilt.kept}",
+    }
+
+
+def _rebuilt_lines(rebuilt: Rebuilt) -> list[str]:
+    lines = [
+        f"rebuilt: {len(rebuilt.packages)} packages, {len(rebuilt.transactions)} transactions that can be undone"
+    ]
+    lines += [f"  {shown(name)} {version}" for name, version in rebuilt.packages]
+    lines += [f"note: {shown(one)}" for one in rebuilt.doubts]
+    if rebuilt.kept is not None:
+        lines.append(
+            f"the database before is kept in /{rebuilt.kept}; `pkg verify` compares the files with the new one"
+        )
+    return lines
 
 
 def _status(session: Session) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from intact.model.errors import RootUnusable
+from intact.model.errors import DatabaseDamaged, MachineError, RootUnusable
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.operations.locate import Locator
@@ -51,8 +51,27 @@ class Root:
     layout: StateLayout
 
     def database(self) -> Database:
-        """Open the published database for reading; never waits."""
+        """Open the published database for reading; never waits.
+
+        Raises:
+            DatabaseTooNew: a newer pkg has written it.
+            DatabaseDamaged: it is not a database of ours, or it is gone.
+        """
+        if self.disk.observe(self.layout.database) is None and self._has_manifests():
+            raise DatabaseDamaged(
+                "the database is missing, but packages were installed here",
+                path=f"/{self.layout.database}",
+                root_state="nothing was changed by this command",
+                remedy="make it anew with `pkg recover --rebuild`; the packages' own files are not affected",
+            )
         return Database.open(self.disk.host_path(self.layout.database))
+
+    def _has_manifests(self) -> bool:
+        try:
+            seen = self.disk.observe(self.layout.manifests)
+            return seen is not None and bool(self.disk.list_directory(self.layout.manifests))
+        except MachineError:  # only the owner of the root may look into it
+            return False
 
     @property
     def is_host(self) -> bool:

@@ -40,12 +40,14 @@ class DatabaseChanges:
         removed: names of packages that are gone.
         installed: packages with all their entries; what they had before is replaced.
         no_longer_retained: transactions whose backups go.
+        seen: versions that were here once, besides those of `installed`.
     """
 
     transaction: TransactionRecord | None
     removed: tuple[str, ...] = ()
     installed: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
     no_longer_retained: tuple[int, ...] = ()
+    seen: tuple[tuple[str, Version], ...] = ()
 
 
 def next_generation(current: Path, target: Path, changes: DatabaseChanges) -> None:
@@ -94,6 +96,8 @@ def _apply(connection: sqlite3.Connection, changes: DatabaseChanges) -> None:
         _insert(connection, "packages", PACKAGE_COLUMNS, [package_to_row(package)])
         _insert(connection, "entries", ENTRY_COLUMNS, map(entry_to_row, entries))
         _remember(connection, package.identity.name, package.identity.version)
+    for name, version in changes.seen:
+        _remember(connection, name, version)
     connection.executemany(
         "UPDATE transactions SET retained = 0 WHERE id = ?", [(one,) for one in changes.no_longer_retained]
     )

@@ -36,7 +36,7 @@ def told(call: str, error: Exception, path: Path, place: str) -> IntactError:
             f"the database cannot be read: {error}",
             path=place,
             root_state="nothing was changed by this command",
-            remedy="restore the file from a backup; the packages' own files are not affected",
+            remedy="make it anew with `pkg recover --rebuild`; the packages' own files are not affected",
         )
     return machine_error(call, _refusal(path, number, str(error)), place)
 

@@ -31,11 +31,12 @@ def record(disk: Disk, layout: StateLayout, committed: CommittedTransaction, *, 
     """Publish the database that was staged with the transaction."""
     journal, places = committed.open.journal, committed.open.places
     if journal.phase is Phase.COMMITTED:
-        _retain_manifests(disk, layout, committed)
         if disk.observe(places.next_database) is not None:  # else a crash came after the rename
             publish(disk, places.next_database, layout.database)
         else:
             disk.sync_directory(layout.base)  # … which may not be durable yet
+        # After the database: manifests without a database mean that it was lost.
+        _retain_manifests(disk, layout, committed)
         journal.append(Record(Phase.RECORDED, now))
 
 

@@ -20,6 +20,8 @@ from intact.transaction.swap import move_new, settle, settle_move, swap
 
 __all__ = ["carry_out", "is_done", "old_attributes", "undo"]
 
+_UNFINISHED = 0o700
+
 
 def old_attributes(old: Observed) -> Attributes:
     """Return the attributes that an object had when it was observed."""
@@ -158,15 +160,23 @@ def undo(disk: Disk, step: Step) -> str | None:
             if is_done(disk, step):
                 return _put_back(disk, slot, path)
         case RemoveDirectory(path, old):
-            if is_done(disk, step):
-                disk.make_directory(path)
-                disk.set_attributes(path, old_attributes(old))
+            _make_again(disk, path, old)
         case SetAttributes(path, _, old):
             if disk.observe(path) is not None:
                 disk.set_attributes(path, replace(old_attributes(old), mtime_ns=None))
         case _:
             assert_never(action)
     return None
+
+
+def _make_again(disk: Disk, path: RelPath, old: Observed) -> None:
+    """Put a directory back; one that still has the mode with which it is created was left by a crash in here."""
+    seen = disk.observe(path)
+    if seen is None:
+        disk.make_directory(path, _UNFINISHED)
+    elif seen.kind is not Kind.DIRECTORY or seen.mode != _UNFINISHED:
+        return
+    disk.set_attributes(path, old_attributes(old))
 
 
 def _undo_replace(disk: Disk, step: Step, action: Replace) -> str | None:
