@@ -115,6 +115,9 @@ class FaultyDisk:
         self.real.watch_filesystem(path)
 
     # --- changing ------------------------------------------------------------------------------------
+    def walk_anew(self) -> None:
+        self.real.walk_anew()
+
     def make_directory(self, path: RelPath, mode: int = 0o700) -> None:
         self.step("make_directory", path)
         self.real.make_directory(path, mode)
@@ -137,9 +140,9 @@ class FaultyDisk:
         self.step("copy_file", path)
         self.real.copy_file(existing, path, attributes)
 
-    def set_attributes(self, path: RelPath, attributes: Attributes) -> None:
+    def set_attributes(self, path: RelPath, attributes: Attributes, *, without: tuple[str, ...] = ()) -> None:
         self.step("set_attributes", path)
-        self.real.set_attributes(path, attributes)
+        self.real.set_attributes(path, attributes, without=without)
 
     def exchange(self, one: RelPath, other: RelPath) -> None:
         self.step("exchange", other)

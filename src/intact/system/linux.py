@@ -257,6 +257,10 @@ class LinuxDisk:
         return Path(self.root, path)
 
     # --- changing ------------------------------------------------------------------------------------
+    def walk_anew(self) -> None:
+        """Forget which directories were found where."""
+        self._directories.drop_all()
+
     @_verb
     def make_directory(self, path: RelPath, mode: int = 0o700) -> None:
         """Create a directory."""
@@ -312,13 +316,11 @@ class LinuxDisk:
             writer.finish(attributes)
 
     @_verb
-    def set_attributes(self, path: RelPath, attributes: Attributes) -> None:
+    def set_attributes(self, path: RelPath, attributes: Attributes, *, without: tuple[str, ...] = ()) -> None:
         """Set owner, mode, extended attributes and times, through a descriptor."""
         with self._opened(path, _READ) as fd:
-            for name, _ in read_xattrs(fd):
-                if name not in dict(attributes.xattrs) and not name.startswith("system."):
-                    with suppress(OSError):  # security modules guard some of theirs
-                        os.removexattr(fd, name)
+            for name in {name for name, _ in read_xattrs(fd)} & set(without):
+                os.removexattr(fd, name)
             apply_attributes(fd, attributes)
 
     def _rename(self, source: RelPath, destination: RelPath, flags: int) -> None:

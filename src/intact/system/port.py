@@ -108,6 +108,10 @@ class Disk(Protocol):
         ...
 
     # --- changing ------------------------------------------------------------------------------------
+    def walk_anew(self) -> None:
+        """Forget which directories were found where: somebody may have renamed one, and the name counts."""
+        ...
+
     def make_directory(self, path: RelPath, mode: int = 0o700) -> None:
         """Create a directory; raises if the name exists."""
         ...
@@ -128,8 +132,12 @@ class Disk(Protocol):
         """Copy a regular file's content (shared extents where possible) into a new file."""
         ...
 
-    def set_attributes(self, path: RelPath, attributes: Attributes) -> None:
-        """Set owner, mode, extended attributes and times of a file or directory, in this order."""
+    def set_attributes(self, path: RelPath, attributes: Attributes, *, without: tuple[str, ...] = ()) -> None:
+        """Set owner, mode, extended attributes and times of a file or directory, in this order.
+
+        Args:
+            without: names of extended attributes to take away; others that are not named stay.
+        """
         ...
 
     def exchange(self, one: RelPath, other: RelPath) -> None:

@@ -70,7 +70,7 @@ def _defuse_backups(disk: Disk, plan: TransactionPlan) -> bool:
         inside = [(RelPath(step.slot + node.path[len(action.path) :]), node.old) for node in action.was_below]
         for place, old in [(step.slot, action.old), *inside]:
             if old.is_privileged and disk.observe(place) is not None:
-                disk.set_attributes(place, _defused(old))
+                disk.set_attributes(place, _defused(old), without=(CAPABILITY,))
                 found = True
     return found
 

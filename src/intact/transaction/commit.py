@@ -17,7 +17,7 @@ from intact.transaction.opening import OpenTransaction
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import TransactionPlan
 from intact.transaction.staging import StagedTransaction
-from intact.transaction.steps import carry_out, is_done, undo
+from intact.transaction.steps import carry_out, insist, is_done, undo
 
 __all__ = ["CommittedTransaction", "commit", "roll_back"]
 
@@ -55,11 +55,15 @@ def commit(
         MachineError: the system refused. The caller rolls back.
     """
     remarks = []
+    disk.walk_anew()
     for step in staged.plan.steps:
-        if not (recovering and is_done(disk, step)):
+        if recovering and is_done(disk, step):
+            insist(disk, step)
+            remark = None
+        else:
             remark = carry_out(disk, step)
-            if remark is not None:
-                remarks.append(remark)
+        if remark is not None:
+            remarks.append(remark)
         progress(1)
     _make_durable(disk, staged)
     staged.open.journal.append(Record(Phase.COMMITTED, now))  # <== THE COMMIT POINT
@@ -76,6 +80,7 @@ def roll_back(disk: Disk, staged: StagedTransaction, *, now: int, reason: str) -
     if journal.phase is Phase.STAGED:
         journal.append(Record(Phase.ROLLING_BACK, now, reason=reason))
     remarks = []
+    disk.walk_anew()
     for step in reversed(staged.plan.steps):
         try:
             remark = undo(disk, step)

@@ -5,13 +5,14 @@ filesystems (overlayfs after a copy-up, network filesystems) do not keep them. T
 """
 
 from intact.model.actions import Create, Node, OldNode, Replace
+from intact.model.errors import RecoveryFailed
 from intact.model.exhaustive import assert_never
 from intact.model.objects import Kind, NewDirectory, NewFile, NewHardlink, NewSymlink, Observed
 from intact.model.paths import RelPath
 from intact.system.port import Disk
 from intact.transaction.plan_text import Step
 
-__all__ = ["is_new_object", "is_old_object", "strangers_below"]
+__all__ = ["insist_on_no_mount", "is_new_object", "is_old_object", "strangers_below"]
 
 
 def is_old_object(disk: Disk, place: RelPath, old: Observed) -> bool:
@@ -65,27 +66,79 @@ def strangers_below(
 ) -> list[RelPath]:
     """Find what lies in the directory at `place` without being expected there, or altered since.
 
+    A stranger is named as a whole, not looked into; whatever is mounted there is a stranger, too.
+
     Args:
         place: where the directory lies now.
         expected: what it should hold, by location in the root.
         top: the directory's own location in the root.
     """
     known = {RelPath(place + node.path[len(top) :]): node for node in expected}
-    found = []
-    for path in disk.tree(place):
-        node = known.get(path)
-        if node is None:
-            found.append(path)
-        elif isinstance(node, OldNode):
-            if not is_old_object(disk, path, node.old):
+    files = {
+        node.path: node.new for node in expected if isinstance(node, Node) and isinstance(node.new, NewFile)
+    }
+    seen = disk.observe(place)
+    if seen is None or seen.kind is not Kind.DIRECTORY:
+        return []
+    mounts = disk.mount_points()
+    found, pending = [], [place]
+    while pending:
+        directory = pending.pop()
+        for name in disk.list_directory(directory):
+            path = directory / name
+            node = known.get(path)
+            if node is None or path in mounts or not _is_expected(disk, path, node, files):
                 found.append(path)
-        elif isinstance(node.new, NewFile) and not _is_staged_file(disk, path, node.new):
-            found.append(path)
+            elif _is_directory(node):
+                pending.append(path)
     return found
 
 
-def _is_staged_file(disk: Disk, place: RelPath, new: NewFile) -> bool:
-    seen = disk.observe(place)
-    if seen is None or seen.kind is not Kind.FILE or seen.size != new.size:
+def _is_directory(node: OldNode | Node) -> bool:
+    return (
+        node.old.kind is Kind.DIRECTORY if isinstance(node, OldNode) else isinstance(node.new, NewDirectory)
+    )
+
+
+def _is_expected(disk: Disk, path: RelPath, node: OldNode | Node, files: dict[RelPath, NewFile]) -> bool:
+    if isinstance(node, OldNode):
+        return is_old_object(disk, path, node.old)
+    seen = disk.observe(path)
+    if seen is None:
+        return True
+    match node.new:
+        case NewDirectory():
+            return seen.kind is Kind.DIRECTORY
+        case NewSymlink(target, _, _):
+            return seen.kind is Kind.SYMLINK and seen.target == target
+        case NewFile():
+            return _is_staged_file(disk, path, seen, node.new)
+        case NewHardlink(target):
+            first = files.get(target)
+            if first is None:  # another step stages it; this name has company as long as nobody replaces it
+                return seen.kind is Kind.FILE and seen.links > 1
+            return _is_staged_file(disk, path, seen, first)
+        case _:
+            assert_never(node.new)
+
+
+def _is_staged_file(disk: Disk, place: RelPath, seen: Observed, new: NewFile) -> bool:
+    if seen.kind is not Kind.FILE or seen.size != new.size:
         return False
     return seen.mtime_ns == new.attributes.mtime_ns or disk.digest(place) == new.digest
+
+
+def insist_on_no_mount(disk: Disk, path: RelPath) -> None:
+    """Refuse to move a directory with a filesystem mounted in it.
+
+    Raises:
+        RecoveryFailed: names the mount point.
+    """
+    for mount in sorted(disk.mount_points()):
+        if mount == path or mount.is_below(path):
+            raise RecoveryFailed(
+                "a filesystem is mounted in a directory that has to go",
+                path=f"/{mount}",
+                root_state="nothing in it was touched; the transaction is still open",
+                remedy=f"unmount it (umount /{mount}), then run `pkg recover`",
+            )

@@ -15,10 +15,10 @@ from intact.model.paths import RelPath
 from intact.system.port import Disk
 from intact.transaction.errnos import BUSY, GONE, TAKEN
 from intact.transaction.plan_text import Step
-from intact.transaction.sameness import is_new_object, is_old_object, strangers_below
+from intact.transaction.sameness import insist_on_no_mount, is_new_object, is_old_object, strangers_below
 from intact.transaction.swap import move_new, settle, settle_move, swap
 
-__all__ = ["carry_out", "is_done", "old_attributes", "undo"]
+__all__ = ["carry_out", "insist", "is_done", "old_attributes", "undo"]
 
 _UNFINISHED = 0o700
 
@@ -36,7 +36,7 @@ def is_done(disk: Disk, step: Step) -> bool:
             settle_move(disk, slot, action.path)
             return disk.observe(slot) is None
         case Replace():
-            settle(disk, slot, action.path, lambda place: is_old_object(disk, place, action.old))
+            settle(disk, slot, action.path)
             return not _holds_staged(disk, step, action)
         case Remove():
             settle_move(disk, action.path, slot)
@@ -84,10 +84,34 @@ def carry_out(disk: Disk, step: Step) -> str | None:
             _insist(disk, step, action)
         case RemoveDirectory(path):
             return _remove_directory(disk, path)
-        case SetAttributes(path, new, _):
-            disk.set_attributes(path, new)
+        case SetAttributes(path, new, old):
+            return _change_attributes(disk, path, old_attributes(old), new)
         case _:
             assert_never(action)
+    return None
+
+
+def insist(disk: Disk, step: Step) -> None:
+    """Make sure that what a step has brought into its slot is what was planned with.
+
+    A crash may have come between the rename and this look.
+
+    Raises:
+        Conflict: it was changed by somebody; it stands again where that person left it.
+    """
+    if isinstance(step.action, Replace | Remove):
+        _insist(disk, step, step.action)
+
+
+def _change_attributes(disk: Disk, path: RelPath, before: Attributes, after: Attributes) -> str | None:
+    """Change the attributes of a directory that still has those it had; anything else is somebody's wish."""
+    seen = disk.observe(path)
+    if seen is None or seen.kind is not Kind.DIRECTORY:
+        return f"/{path}: is no directory any more; its mode and owner were not changed"
+    if (seen.mode, seen.uid, seen.gid) not in {(one.mode, one.uid, one.gid) for one in (before, after)}:
+        return f"/{path}: mode or owner was changed by somebody meanwhile, and is kept"
+    gone = {name for name, _ in before.xattrs} - {name for name, _ in after.xattrs}
+    disk.set_attributes(path, replace(after, mtime_ns=None), without=tuple(sorted(gone)))
     return None
 
 
@@ -153,6 +177,7 @@ def undo(disk: Disk, step: Step) -> str | None:
     match action:
         case Create(path):
             if is_done(disk, step) and is_new_object(disk, path, step):
+                insist_on_no_mount(disk, path)
                 move_new(disk, path, slot)
         case Replace():
             return _undo_replace(disk, step, action)
@@ -161,9 +186,8 @@ def undo(disk: Disk, step: Step) -> str | None:
                 return _put_back(disk, slot, path)
         case RemoveDirectory(path, old):
             _make_again(disk, path, old)
-        case SetAttributes(path, _, old):
-            if disk.observe(path) is not None:
-                disk.set_attributes(path, replace(old_attributes(old), mtime_ns=None))
+        case SetAttributes(path, new, old):
+            return _change_attributes(disk, path, new, old_attributes(old))
         case _:
             assert_never(action)
     return None

@@ -7,11 +7,13 @@
     move old aside, rename         … for directories, and where a busy file cannot be replaced
 
 Only the last way leaves a moment in which the live name is missing; it is taken where the system offers nothing
-else. All ways end alike: the slot holds what was live. "Aside" is a second name beside the slot; when it
-exists, the swap was interrupted, and `settle` finishes or undoes it.
-"""
+else. All ways end alike: the slot holds what was live. On the way there are names beside the slot, and `settle`
+finishes or undoes a swap that was interrupted:
 
-from collections.abc import Callable
+    N.copying    a copy that may not be whole; it counts for nothing
+    N.aside      a second name, or a whole copy, of what is live as long as the slot still has the new object
+    N.moved      what was live; its name is free until the new object gets it
+"""
 
 from intact.model.errors import MachineError, RecoveryFailed
 from intact.model.objects import Attributes, Kind, Observed
@@ -22,9 +24,16 @@ from intact.transaction.errnos import BUSY, CANNOT_EXCHANGE, CANNOT_LINK
 __all__ = ["move_new", "settle", "settle_move", "swap"]
 
 
+def _copying(slot: RelPath) -> RelPath:
+    return RelPath(slot + ".copying")
+
+
 def _aside(slot: RelPath) -> RelPath:
-    """Return the name beside a slot where the live object waits."""
     return RelPath(slot + ".aside")
+
+
+def _moved(slot: RelPath) -> RelPath:
+    return RelPath(slot + ".moved")
 
 
 def swap(disk: Disk, slot: RelPath, path: RelPath) -> None:
@@ -38,39 +47,46 @@ def swap(disk: Disk, slot: RelPath, path: RelPath) -> None:
 
 
 def _swap_without_exchange(disk: Disk, slot: RelPath, path: RelPath) -> None:
-    waiting = _aside(slot)
     live, arriving = disk.observe(path), disk.observe(slot)
     directories = any(seen is not None and seen.kind is Kind.DIRECTORY for seen in (live, arriving))
-    if live is None or directories or not _keep_aside(disk, path, live, waiting):
-        disk.move_over(path, waiting)
+    if live is None or directories or not _keep_aside(disk, path, live, slot):
+        _swap_by_moving(disk, slot, path)
+        return
+    try:
         disk.move_over(slot, path)
+    except MachineError as error:
+        if error.errno not in BUSY:
+            raise
+        disk.remove_file(_aside(slot))
+        _swap_by_moving(disk, slot, path)
     else:
-        try:
-            disk.move_over(slot, path)
-        except MachineError as error:
-            if error.errno not in BUSY:
-                raise
-            disk.remove_file(waiting)
-            disk.move_over(path, waiting)
-            disk.move_over(slot, path)
-    disk.move_over(waiting, slot)
+        disk.move_over(_aside(slot), slot)
 
 
-def _keep_aside(disk: Disk, path: RelPath, live: Observed, waiting: RelPath) -> bool:
+def _swap_by_moving(disk: Disk, slot: RelPath, path: RelPath) -> None:
+    disk.move_over(path, _moved(slot))
+    disk.move_over(slot, path)
+    disk.move_over(_moved(slot), slot)
+
+
+def _keep_aside(disk: Disk, path: RelPath, live: Observed, slot: RelPath) -> bool:
     """Give the live object a second name; False where only moving it is possible."""
     try:
-        disk.link(path, waiting)
+        disk.link(path, _aside(slot))
     except MachineError as error:
         if error.errno not in CANNOT_LINK:
             raise
-        if live.kind is Kind.SYMLINK:
-            disk.make_symlink(waiting, live.target, live.uid, live.gid)
-        elif live.kind is Kind.FILE:
-            attributes = Attributes(live.mode, live.uid, live.gid, live.mtime_ns, live.xattrs)
-            disk.copy_file(path, waiting, attributes)
-        else:
-            return False
-        disk.sync_filesystem(waiting.parent)
+    else:
+        return True
+    if live.kind is Kind.SYMLINK:
+        disk.make_symlink(_copying(slot), live.target, live.uid, live.gid)
+    elif live.kind is Kind.FILE:
+        attributes = Attributes(live.mode, live.uid, live.gid, live.mtime_ns, live.xattrs)
+        disk.copy_file(path, _copying(slot), attributes)
+    else:
+        return False
+    disk.sync_filesystem(slot.parent)
+    disk.move_over(_copying(slot), _aside(slot))
     return True
 
 
@@ -120,31 +136,30 @@ def _are_links_alike(disk: Disk, one: RelPath, seen: Observed, other: RelPath, a
     return _same_content(disk, one, seen, other, also)
 
 
-def settle(disk: Disk, slot: RelPath, path: RelPath, is_whole: Callable[[RelPath], bool]) -> None:
+def settle(disk: Disk, slot: RelPath, path: RelPath) -> None:
     """Finish or undo a swap that a crash has interrupted; does nothing where there is none.
 
-    Args:
-        is_whole: tells whether the object at a place is the whole old one; a copy may have been interrupted.
-
     Raises:
-        RecoveryFailed: somebody has put another object at `path` meanwhile; both are kept.
+        RecoveryFailed: somebody has put another object at `path` while its name was free; both are kept.
     """
-    waiting = _aside(slot)
-    old = disk.observe(waiting)
-    if old is None:
+    if disk.observe(_copying(slot)) is not None:
+        disk.remove_file(_copying(slot))
+    if disk.observe(_aside(slot)) is not None:
+        if disk.observe(slot) is None:
+            disk.move_over(_aside(slot), slot)
+        else:  # what is live still is what it was, or what somebody has made of it since
+            disk.remove_file(_aside(slot))
+    if disk.observe(_moved(slot)) is None:
         return
-    live = disk.observe(path)
     if disk.observe(slot) is None:
-        disk.move_over(waiting, slot)
-    elif live is None:
-        disk.move_over(waiting, path)
-    elif live.inode == old.inode or _same_content(disk, path, live, waiting, old) or not is_whole(waiting):
-        disk.remove_file(waiting)
+        disk.move_over(_moved(slot), slot)
+    elif disk.observe(path) is None:
+        disk.move_over(_moved(slot), path)
     else:
         raise RecoveryFailed(
             "somebody has put another file here while the transaction was interrupted",
             path=f"/{path}",
-            root_state=f"the transaction is still open; the old file is /{waiting}",
+            root_state=f"the transaction is still open; the old file is /{_moved(slot)}",
             remedy=f"move /{path} elsewhere, then run `pkg recover`",
         )
 
