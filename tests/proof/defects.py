@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from intact.model.actions import Remove
 from intact.system import linux
-from intact.transaction import commit, journal, leftovers, recover, staging, steps, swap
+from intact.transaction import commit, deleting, journal, recover, staging, steps, swap
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import parse_plan
 
@@ -142,7 +142,7 @@ def _backups_deleted_early() -> None:
 
     def undo(disk: Any, step: Any) -> Any:  # noqa: ANN401
         if isinstance(step.action, Remove) and disk.observe(step.slot) is not None:
-            leftovers.drop_tree(disk, step.slot)
+            deleting.drop_tree(disk, step.slot)
         return original(disk, step)
 
     _everywhere("undo", undo)

@@ -160,7 +160,7 @@ def _discard(
 ) -> None:
     """Remove everything that was staged; the root was not touched."""
     entry = _entry(transaction, prepared.plan, Outcome.DISCARDED, environment.clock(), _reason(error))
-    close_undone(root.disk, root.layout, transaction.journal, entry, None)
+    close_undone(root.disk, root.layout, transaction.journal, entry, None, transaction.opening.mounts)
 
 
 def _reason(error: BaseException) -> str:
@@ -259,7 +259,7 @@ def _commit(root: Root, staged: StagedTransaction, environment: Environment) -> 
             remarks = roll_back(disk, staged, now=environment.clock(), reason=reason)
             plan = Plan((), staged.plan.packages, staged.plan.notes)
             entry = _entry(staged.open, plan, Outcome.ROLLED_BACK, environment.clock(), reason)
-            told = close_undone(disk, layout, staged.open.journal, entry, staged.plan)
+            told = close_undone(disk, layout, staged.open.journal, entry, staged.plan, staged.plan.mounts)
         error.details = (*error.details, *remarks, *told)
         error.root_state = "everything was rolled back; the root is as it was"
         raise

@@ -25,8 +25,8 @@ from intact.plan.wanted import Accounts, UnknownAccount, owned_entry, want, with
 from intact.state.next_generation import DatabaseChanges
 from intact.state.publishing import publish, stage_database
 from intact.system.accounts import account_names
+from intact.transaction.deleting import drop_tree
 from intact.transaction.journal import Journal
-from intact.transaction.leftovers import drop_tree
 from intact.transaction.opening import read_opening
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import TransactionPlan, parse_plan

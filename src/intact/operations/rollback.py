@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from intact.model.actions import PackageChange, Plan
-from intact.model.errors import Conflict, UnknownTransaction
+from intact.model.errors import Conflict, JournalDamaged, UnknownTransaction
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
 from intact.model.objects import Kind, NewDirectory
 from intact.model.paths import RelPath
@@ -135,7 +135,10 @@ def _vanished(root: Root, images: Mapping[RelPath, Image]) -> dict[RelPath, str]
 def _read_plan(root: Root, number: int) -> TransactionPlan:
     """Read the plan of a retained transaction, as its journal vouches for it."""
     places = root.layout.transaction(number)
-    journal = Journal.load(root.disk, places.journal, number)
+    try:
+        journal = Journal.load(root.disk, places.journal, number)
+    except JournalDamaged:
+        journal = None
     is_there = root.disk.observe(places.plan) is not None
     text = root.disk.read_file(places.plan) if is_there else b""
     if journal is None or hashlib.sha256(text).hexdigest() != journal.attached(Phase.STAGED):

@@ -12,10 +12,10 @@ from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.operations.locate import Locator
 from intact.state.database import Database
-from intact.state.layout import STATE_PATH, StateLayout, mount_of
+from intact.state.layout import MOUNT_DIRECTORY, STATE_PATH, StateLayout, mount_of
 from intact.system.linux import LinuxDisk
 from intact.system.port import Disk
-from intact.transaction.opening import make_state_directories
+from intact.transaction.opening import make_state_directories, settle_identity
 from intact.transaction.recover import Direction, Recovered, recover
 
 __all__ = ["Environment", "Root", "change", "open_root"]
@@ -42,9 +42,9 @@ class Environment:
     progress: Callable[[str, int, int], None] = _no_progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Root:
-    """An opened root."""
+    """An opened root; its layout is complete once somebody has the lock (`change`)."""
 
     path: str
     disk: Disk
@@ -123,6 +123,7 @@ def change(root: Root, environment: Environment, *, recovery: bool = True) -> It
     private = root.disk.observe(root.layout.private)
     if private is None:
         _insist_on_permission(root)
+        _insist_on_complete_root(root)
         make_state_directories(root.disk, root.layout)
     elif private.kind is not Kind.DIRECTORY or private.uid not in {0, os.geteuid()}:
         raise RootUnusable("the state directory belongs to somebody else", path=f"/{root.layout.private}")
@@ -130,10 +131,23 @@ def change(root: Root, environment: Environment, *, recovery: bool = True) -> It
     holder = f"pid {os.getpid()}, `{environment.command or sys.argv[0]}`, since {now}"
     with root.disk.locked(root.layout.lock, timeout=environment.lock_timeout, holder=holder):
         make_state_directories(root.disk, root.layout)
+        root.layout = settle_identity(root.disk, root.layout)
         found: list[Recovered] = []
         if recovery:
             found = recover(root.disk, root.layout, Direction.AUTOMATIC, now=environment.clock())
         yield tuple(found)
+
+
+def _insist_on_complete_root(root: Root) -> None:
+    """Where there are slots but no state directory, a filesystem is missing (a rescue shell without /var)."""
+    top = RelPath(MOUNT_DIRECTORY)
+    seen = root.disk.observe(top)
+    if seen is not None and seen.kind is Kind.DIRECTORY and root.disk.list_directory(top):
+        raise RootUnusable(
+            f"/{STATE_PATH} is missing, but /{top} holds files of transactions; is a filesystem not mounted?",
+            path=root.path,
+            remedy=f"mount all filesystems of the root; if /{STATE_PATH} is gone for good, move /{top} elsewhere",
+        )
 
 
 def _insist_on_permission(root: Root) -> None:

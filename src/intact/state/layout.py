@@ -5,6 +5,7 @@
     ├── trust.toml                  0644  the trust store
     └── private/                    0700
         ├── lock                    0600
+        ├── id                            the identity of this root
         ├── manifests/DIGEST.toml         the signed manifests of what is installed
         ├── kept/ID/                      people's files that a transaction moved out of the way
         └── transactions/ID/
@@ -13,8 +14,9 @@
             ├── next.db                   the database after this transaction, until it is recorded
             └── slots/N                   staged objects before the commit, backups after it
 
-On every other mount that a transaction touches, the slots are in `.intact/ID/` at its top, because a rename
-cannot leave its mount.
+On every other mount that a transaction touches, the slots are in `.intact/ROOT/ID/` at its top, because a rename
+cannot leave its mount. ROOT is the identity of this root (`private/id`): the same filesystem may be seen by several
+roots (an image, a container), and none may touch the slots of another.
 """
 
 from dataclasses import dataclass
@@ -53,11 +55,13 @@ class TransactionPlaces:
     Attributes:
         home: its directory in the state directory.
         home_mount: the mount that holds `home`.
+        root_id: identity of the root.
     """
 
     id: int
     home: RelPath
     home_mount: RelPath
+    root_id: str
 
     @property
     def opening(self) -> RelPath:
@@ -95,15 +99,24 @@ class TransactionPlaces:
 
     def slot_directory(self, mount: RelPath) -> RelPath:
         """Return the directory that holds the slots of a mount."""
-        return self.slots if mount == self.home_mount else mount / MOUNT_DIRECTORY / str(self.id)
+        if mount == self.home_mount:
+            return self.slots
+        return mount / MOUNT_DIRECTORY / self.root_id / str(self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class StateLayout:
-    """The places of one root; `base` is the location of the state directory."""
+    """The places of one root.
+
+    Attributes:
+        base: location of the state directory.
+        mount: the mount that holds it.
+        id: identity of the root; empty until somebody has the lock.
+    """
 
     base: RelPath = STATE_PATH
     mount: RelPath = ROOT
+    id: str = ""
 
     @property
     def database(self) -> RelPath:
@@ -126,6 +139,15 @@ class StateLayout:
         return self.private / "lock"
 
     @property
+    def identity(self) -> RelPath:
+        """The identity of this root."""
+        return self.private / "id"
+
+    def slots_on(self, mount: RelPath) -> RelPath:
+        """Return the directory that holds this root's slots on a mount other than that of the state directory."""
+        return mount / MOUNT_DIRECTORY / self.id
+
+    @property
     def manifests(self) -> RelPath:
         """The retained manifests."""
         return self.private / "manifests"
@@ -146,4 +168,4 @@ class StateLayout:
 
     def transaction(self, number: int) -> TransactionPlaces:
         """Return the places of one transaction."""
-        return TransactionPlaces(number, self.transactions / str(number), self.mount)
+        return TransactionPlaces(number, self.transactions / str(number), self.mount, self.id)

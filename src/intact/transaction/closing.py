@@ -5,26 +5,26 @@ old history goes, and CLOSED is written. After a rollback or a discard: people's
 deleted. Every part can be done again after a crash.
 """
 
-from dataclasses import replace
-
-from intact.model.actions import Remove, Replace
-from intact.model.errors import NoSpace
+from intact.model.errors import MachineError
 from intact.model.installed import TransactionRecord
-from intact.model.objects import CAPABILITY, SET_ID_BITS, Attributes, Observed
 from intact.model.paths import RelPath
 from intact.state.layout import MANIFEST_PREFIX, StateLayout
 from intact.state.next_generation import DatabaseChanges
 from intact.state.publishing import publish, stage_database
 from intact.system.port import Disk
 from intact.transaction.commit import CommittedTransaction
+from intact.transaction.defusing import defuse_backups
+from intact.transaction.deleting import drop_tree, if_possible
 from intact.transaction.history import drop_backups
 from intact.transaction.journal import Journal, Record
-from intact.transaction.leftovers import drop_transaction, drop_tree, keep_after_rollback, mounts_with
+from intact.transaction.keeping import keep_after_rollback
+from intact.transaction.leftovers import drop_transaction, set_aside
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import TransactionPlan
-from intact.transaction.steps import old_attributes
 
 __all__ = ["close_committed", "close_undone", "record"]
+
+KEPT_SUFFIX = ".kept"
 
 
 def record(disk: Disk, layout: StateLayout, committed: CommittedTransaction, *, now: int) -> None:
@@ -52,32 +52,13 @@ def close_committed(
 ) -> tuple[str, ...]:
     """Record the transaction, defuse its backups, let old history go; return what was kept for people."""
     record(disk, layout, committed, now=now)
-    if _defuse_backups(disk, committed.plan):
+    told: list[str] = []
+    if defuse_backups(disk, committed.plan, told):
         for mount in committed.plan.mounts:
             disk.sync_filesystem(mount)
-    told = drop_backups(disk, layout, committed.plan.drops)
+    told += drop_backups(disk, layout, committed.plan.drops)
     committed.open.journal.append(Record(Phase.CLOSED, now))
     return tuple(told)
-
-
-def _defuse_backups(disk: Disk, plan: TransactionPlan) -> bool:
-    """Take set-id bits and capabilities from the backups; the plan keeps them for the way back."""
-    found = False
-    for step in plan.steps:
-        action = step.action
-        if not isinstance(action, Replace | Remove):
-            continue
-        inside = [(RelPath(step.slot + node.path[len(action.path) :]), node.old) for node in action.was_below]
-        for place, old in [(step.slot, action.old), *inside]:
-            if old.is_privileged and disk.observe(place) is not None:
-                disk.set_attributes(place, _defused(old), without=(CAPABILITY,))
-                found = True
-    return found
-
-
-def _defused(old: Observed) -> Attributes:
-    harmless = tuple(one for one in old.xattrs if one[0] != CAPABILITY)
-    return replace(old_attributes(old), mode=old.mode & ~SET_ID_BITS, xattrs=harmless)
 
 
 def close_undone(
@@ -86,32 +67,40 @@ def close_undone(
     journal: Journal,
     entry: TransactionRecord,
     plan: TransactionPlan | None,
+    mounts: tuple[RelPath, ...],
 ) -> tuple[str, ...]:
     """Clean up after a transaction that was rolled back or discarded, and note it in the history.
 
     Args:
         entry: the line of the history.
         plan: None if it never was staged.
+        mounts: those that it may have slots on.
 
     Returns:
         What was kept for people, a line each.
     """
-    told = keep_after_rollback(disk, layout, plan) if plan is not None else []
+    told: list[str] = []
+    try:
+        if plan is not None:
+            told += keep_after_rollback(disk, layout, plan)
+    except MachineError as error:  # no room to sort it out: then all of it is kept
+        place = set_aside(disk, layout, entry.id, mounts, KEPT_SUFFIX)
+        told.append(f"what people had changed meanwhile is kept in /{place}: {error.message}")
+        return tuple(told)
     _note_outcome(disk, layout, entry)
     if journal.phase is Phase.OPEN:
         journal.append(Record(Phase.DISCARDED, entry.finished, reason=entry.reason))
-    drop_transaction(disk, layout, entry.id, mounts_with(disk, plan.mounts if plan else ()))
-    return tuple(told)
+    return (*told, *drop_transaction(disk, layout, entry.id, mounts))
 
 
 def _note_outcome(disk: Disk, layout: StateLayout, entry: TransactionRecord) -> None:
-    """Add a line to the history. A full disk must not keep anybody from rolling back, so then it is left out."""
+    """Add a line to the history, if that is possible.
+
+    Neither a full disk nor a damaged database must keep anybody from rolling back.
+    """
     scratch = layout.transaction(entry.id).home / "outcome.db"
-    drop_tree(disk, scratch)
-    try:
+    with if_possible("the history does not tell of it", []):
+        drop_tree(disk, scratch)
         stage_database(disk, layout.database, scratch, DatabaseChanges(entry))
         disk.sync_filesystem(scratch.parent)
-    except NoSpace:
-        drop_tree(disk, scratch)
-        return
-    publish(disk, scratch, layout.database)
+        publish(disk, scratch, layout.database)

@@ -7,18 +7,23 @@ moved to `kept/`.
 
 from collections.abc import Sequence
 
+from intact.model.errors import JournalDamaged
 from intact.model.paths import RelPath
 from intact.state.database import Database
 from intact.state.layout import StateLayout
 from intact.state.next_generation import DatabaseChanges
 from intact.state.publishing import publish, stage_database
 from intact.system.port import Disk
+from intact.transaction.deleting import drop_tree, if_possible
 from intact.transaction.journal import Journal
-from intact.transaction.leftovers import drop_transaction, drop_tree, keep_from_history, mounts_with
+from intact.transaction.keeping import keep_from_history
+from intact.transaction.leftovers import drop_transaction, set_aside
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import parse_plan
 
-__all__ = ["drop_backups", "drop_unretained", "forget"]
+__all__ = ["DAMAGED_SUFFIX", "drop_backups", "drop_unretained", "forget"]
+
+DAMAGED_SUFFIX = ".damaged"
 
 _SCRATCH = "forget.db"
 
@@ -57,7 +62,11 @@ def drop_unretained(disk: Disk, layout: StateLayout) -> None:
 
 
 def _is_closed(disk: Disk, layout: StateLayout, number: int) -> bool:
-    journal = Journal.load(disk, layout.transaction(number).journal, number)
+    """Tell whether a transaction is complete; a journal that cannot be believed is old history (see recovery)."""
+    try:
+        journal = Journal.load(disk, layout.transaction(number).journal, number)
+    except JournalDamaged:
+        return True
     return journal is not None and journal.phase is Phase.CLOSED
 
 
@@ -66,8 +75,13 @@ def drop_backups(disk: Disk, layout: StateLayout, numbers: Sequence[int]) -> tup
 
     The manifests go first: as long as the transaction's directory is there, a crash is noticed.
     """
-    _drop_manifests(disk, layout, frozenset(numbers))
-    return tuple(line for number in numbers for line in _drop_one(disk, layout, number))
+    told: list[str] = []
+    with if_possible("old manifests stay", told):
+        _drop_manifests(disk, layout, frozenset(numbers))
+    for number in numbers:
+        with if_possible(f"the backups of transaction {number} stay", told):
+            told += _drop_one(disk, layout, number)
+    return tuple(told)
 
 
 def _drop_one(disk: Disk, layout: StateLayout, number: int) -> list[str]:
@@ -75,11 +89,14 @@ def _drop_one(disk: Disk, layout: StateLayout, number: int) -> list[str]:
     told: list[str] = []
     mounts: tuple[RelPath, ...] = ()
     if disk.observe(places.plan) is not None:
-        plan = parse_plan(disk.read_file(places.plan), f"/{places.plan}")
+        try:
+            plan = parse_plan(disk.read_file(places.plan), f"/{places.plan}")
+        except JournalDamaged as error:  # it may hold people's files, and nobody knows which ones they are
+            place = set_aside(disk, layout, number, (), DAMAGED_SUFFIX)
+            return [f"transaction {number}: {error.message}; its backups were left in /{place}"]
         mounts = plan.mounts
         told = keep_from_history(disk, layout, plan)
-    drop_transaction(disk, layout, number, mounts_with(disk, mounts))
-    return told
+    return [*told, *drop_transaction(disk, layout, number, mounts)]
 
 
 def _drop_manifests(disk: Disk, layout: StateLayout, leaving: frozenset[int]) -> None:

@@ -4,20 +4,34 @@
 staged. A crash before 3 leaves a directory without a journal, in which nothing can be of value.
 """
 
+import errno
 import hashlib
 import json
-from dataclasses import dataclass
+import os
+import re
+import secrets
+from dataclasses import dataclass, replace
 
 from intact.model.entries import Digest
-from intact.model.errors import JournalDamaged
+from intact.model.errors import JournalDamaged, MachineError, RootUnusable
 from intact.model.objects import Kind
 from intact.model.paths import ROOT, RelPath
-from intact.state.layout import MOUNT_DIRECTORY, StateLayout, TransactionPlaces
+from intact.state.layout import StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.journal import Journal, Record
 from intact.transaction.phases import Phase
 
-__all__ = ["OpenTransaction", "Opening", "make_state_directories", "open_transaction", "read_opening"]
+__all__ = [
+    "OpenTransaction",
+    "Opening",
+    "insist_on_own_slots",
+    "make_state_directories",
+    "open_transaction",
+    "read_opening",
+    "settle_identity",
+]
+
+_IDENTITY = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +64,54 @@ class OpenTransaction:
 
 def make_state_directories(disk: Disk, layout: StateLayout) -> None:
     """Create what is missing of the state directory, durably."""
-    missing = [path for path in [*layout.base.ancestors, layout.base] if disk.observe(path) is None]
-    for path in missing:
-        disk.make_directory(path, 0o755)
-    for path in (layout.private, layout.manifests, layout.transactions):
-        if disk.observe(path) is None:
-            disk.make_directory(path)
-            missing.append(path)
-    for path in missing:
+    readable = [*layout.base.ancestors, layout.base]
+    wanted = [(path, 0o755) for path in readable]
+    wanted += [(path, 0o700) for path in (layout.private, layout.manifests, layout.transactions)]
+    missing = [(path, mode) for path, mode in wanted if disk.observe(path) is None]
+    for path, mode in missing:
+        _make_or_find(disk, path, mode)
+    for path, _ in missing:
         disk.sync_directory(path.parent)
+
+
+def _make_or_find(disk: Disk, path: RelPath, mode: int) -> None:
+    try:
+        disk.make_directory(path, mode)
+    except MachineError as error:
+        if error.errno != errno.EEXIST:  # another pkg, before either has the lock
+            raise
+
+
+def settle_identity(disk: Disk, layout: StateLayout) -> StateLayout:
+    """Return the layout with the identity of this root, which is made once; to be called under the lock."""
+    seen = disk.observe(layout.identity)
+    if seen is not None and seen.kind is Kind.FILE:
+        text = disk.read_file(layout.identity).decode("ascii", "replace").strip()
+        if _IDENTITY.fullmatch(text):
+            return replace(layout, id=text)
+        disk.remove_file(layout.identity)  # a crash while it was written: nothing can have used it
+    identity = secrets.token_hex(8)
+    disk.write_durably(layout.identity, identity.encode() + b"\n")
+    return replace(layout, id=identity)
+
+
+def insist_on_own_slots(disk: Disk, layout: StateLayout, mount: RelPath) -> None:
+    """Make sure that nobody else can have put anything into our slots on a mount.
+
+    Raises:
+        RootUnusable: the directory at the top of the mount belongs to, or is open to, somebody else.
+    """
+    own = layout.slots_on(mount)
+    for directory in (own.parent, own):
+        seen = disk.observe(directory)
+        if seen is None:
+            continue
+        if seen.kind is not Kind.DIRECTORY or seen.uid not in {0, os.geteuid()} or seen.mode & 0o077:
+            raise RootUnusable(
+                "this name is ours, but what bears it belongs to, or is open to, somebody else",
+                path=f"/{directory}",
+                remedy=f"look who has made /{directory}, and remove it; then run the same command again",
+            )
 
 
 def open_transaction(disk: Disk, layout: StateLayout, number: int, opening: Opening) -> OpenTransaction:
@@ -78,20 +131,23 @@ def open_transaction(disk: Disk, layout: StateLayout, number: int, opening: Open
     disk.write_durably(places.opening, text)
     record = Record(Phase.OPEN, opening.started, attached=hashlib.sha256(text).hexdigest())
     journal = Journal.create(disk, places.journal, number, record)
-    _make_slot_directories(disk, places, opening.mounts)
+    _make_slot_directories(disk, layout, places, opening.mounts)
     return OpenTransaction(places, opening, journal)
 
 
-def _make_slot_directories(disk: Disk, places: TransactionPlaces, mounts: tuple[RelPath, ...]) -> None:
+def _make_slot_directories(
+    disk: Disk, layout: StateLayout, places: TransactionPlaces, mounts: tuple[RelPath, ...]
+) -> None:
     disk.make_directory(places.slots)
     for mount in mounts:
         disk.watch_filesystem(mount)
         directory = places.slot_directory(mount)
         if directory == places.slots:
             continue
-        top = mount / MOUNT_DIRECTORY
-        if disk.observe(top) is None:
-            disk.make_directory(top)
+        insist_on_own_slots(disk, layout, mount)
+        for above in (directory.parent.parent, directory.parent):
+            if disk.observe(above) is None:
+                disk.make_directory(above)
         disk.make_directory(directory)
         disk.learn_renames(directory)
     disk.learn_renames(places.slots)

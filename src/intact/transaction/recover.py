@@ -27,9 +27,10 @@ from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.closing import close_committed, close_undone
 from intact.transaction.commit import CommittedTransaction, commit, roll_back
+from intact.transaction.deleting import if_possible
 from intact.transaction.history import drop_unretained
 from intact.transaction.journal import Journal
-from intact.transaction.leftovers import drop_transaction, mounts_with, sweep
+from intact.transaction.leftovers import drop_transaction, sweep
 from intact.transaction.opening import Opening, OpenTransaction, read_opening
 from intact.transaction.phases import AFTER_CRASH, FINAL_PHASES, Phase, Verdict
 from intact.transaction.plan_text import TransactionPlan, parse_plan
@@ -100,7 +101,12 @@ def find_interrupted(disk: Disk, layout: StateLayout) -> list[Interrupted]:
     found = []
     for number in numbers:
         places = layout.transaction(number)
-        journal = Journal.load(disk, places.journal, number)
+        try:
+            journal = Journal.load(disk, places.journal, number)
+        except JournalDamaged:
+            if number == numbers[-1]:
+                raise
+            continue  # a newer one has begun, so this one was complete: damaged history, not a damaged root
         if journal is None:
             _insist_on_emptiness(disk, places)
             found.append(Interrupted(places, None, None))
@@ -135,7 +141,8 @@ def recover(disk: Disk, layout: StateLayout, direction: Direction, *, now: int) 
             recovered.append(_recover_one(disk, layout, one, direction, now))
     if recovered or _has_leftovers(disk, layout):
         sweep(disk, layout, disk.mount_points())
-    drop_unretained(disk, layout)
+    with if_possible("old history stays", []):
+        drop_unretained(disk, layout)
     return recovered
 
 
@@ -175,7 +182,7 @@ def _recover_one(
 ) -> Recovered:
     journal, opening = interrupted.journal, interrupted.opening
     if journal is None or opening is None:
-        drop_transaction(disk, layout, interrupted.places.id, mounts_with(disk, ()))
+        drop_transaction(disk, layout, interrupted.places.id, ())
         return Recovered(interrupted.places.id, "", None, Outcome.DISCARDED)
     phase = journal.phase
     transaction = OpenTransaction(interrupted.places, opening, journal)
@@ -238,7 +245,9 @@ def _discard(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now:
     entry = _entry(
         transaction, (), Outcome.DISCARDED, now, "interrupted before anything in the root was changed"
     )
-    return Outcome.DISCARDED, close_undone(disk, layout, transaction.journal, entry, None)
+    return Outcome.DISCARDED, close_undone(
+        disk, layout, transaction.journal, entry, None, transaction.opening.mounts
+    )
 
 
 def _roll_forward(
@@ -264,7 +273,7 @@ def _roll_forward(
 def _roll_back(disk: Disk, layout: StateLayout, staged: StagedTransaction, now: int, reason: str) -> _Result:
     remarks = roll_back(disk, staged, now=now, reason=reason)
     entry = _entry(staged.open, staged.plan.packages, Outcome.ROLLED_BACK, now, reason)
-    told = close_undone(disk, layout, staged.open.journal, entry, staged.plan)
+    told = close_undone(disk, layout, staged.open.journal, entry, staged.plan, staged.plan.mounts)
     return Outcome.ROLLED_BACK, (*remarks, *told)
 
 
@@ -278,12 +287,12 @@ def _clean_up(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now
     if phase is Phase.RECORDED:
         return _finish(disk, layout, transaction, now)
     if phase is Phase.DISCARDED:
-        drop_transaction(disk, layout, transaction.places.id, mounts_with(disk, transaction.opening.mounts))
+        drop_transaction(disk, layout, transaction.places.id, transaction.opening.mounts)
         return Outcome.DISCARDED, ()
     plan = _plan(disk, transaction)
     reason = transaction.journal.records[-1].reason
     entry = _entry(transaction, plan.packages, Outcome.ROLLED_BACK, now, reason)
-    return Outcome.ROLLED_BACK, close_undone(disk, layout, transaction.journal, entry, plan)
+    return Outcome.ROLLED_BACK, close_undone(disk, layout, transaction.journal, entry, plan, plan.mounts)
 
 
 def _entry(
