@@ -1,5 +1,8 @@
 """The way back: of the newest transaction, of several, and of a rollback."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from intact.model.errors import Conflict, RecoveryFailed, UnknownTransaction
@@ -108,16 +111,32 @@ def test_a_file_created_since_in_a_directory_that_must_go_is_named(workshop: Wor
     assert snapshot(workshop) == before
 
 
-def test_a_backup_that_was_altered_is_not_restored(workshop: Workshop) -> None:
+def _backup(workshop: Workshop) -> Path:
     workshop.install(_package("1"))
     workshop.install(_package("2"))
     slots = workshop.path / "var/lib/intact/private/transactions/2/slots"
-    backup = next(path for path in slots.rglob("*") if path.is_file() and path.read_text() == "1")
+    return next(path for path in slots.rglob("*") if path.is_file() and path.read_text() == "1")
+
+
+def test_a_backup_that_is_damaged_is_not_restored(workshop: Workshop) -> None:
+    backup = _backup(workshop)
+    status = backup.stat()
     backup.write_text("9")
+    os.utime(backup, ns=(status.st_atime_ns, status.st_mtime_ns))  # a disk that forgets does not set the time
     before = snapshot(workshop)
-    with pytest.raises(RecoveryFailed, match="not what it was"):
+    with pytest.raises(RecoveryFailed, match="is damaged, so it cannot be restored") as caught:
         workshop.roll_back()
+    assert caught.value.path == f"/{backup.relative_to(workshop.path)}"
     assert snapshot(workshop) == before
+
+
+def test_what_a_program_wrote_into_a_replaced_file_comes_back_with_it(workshop: Workshop) -> None:
+    backup = _backup(workshop)
+    with backup.open("a") as still_open:
+        still_open.write(" and more")
+    receipt = workshop.roll_back()
+    assert workshop.read("opt/a") == "1 and more"
+    assert any("was written to by a program after it was replaced" in note for note in receipt.plan.notes)
 
 
 def test_an_altered_plan_is_not_believed(workshop: Workshop) -> None:

@@ -13,7 +13,7 @@ from support.workshop import Snapshot, Workshop, snapshot, state_files
 __all__ = ["Expectation", "Picture", "all_or_nothing", "half_done", "take_picture"]
 
 _SAME_FOR_ALL = frozenset(
-    {"private", "private/lock", "private/manifests", "private/transactions", "installed.db"}
+    {"private", "private/id", "private/lock", "private/manifests", "private/transactions", "installed.db"}
 )
 
 

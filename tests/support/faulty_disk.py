@@ -1,7 +1,7 @@
 """A disk that crashes, or fails, at the N-th change; everything else is done by the real one."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +107,9 @@ class FaultyDisk:
 
     def mount_points(self) -> frozenset[RelPath]:
         return self.real.mount_points()
+
+    def boundaries(self, locations: Iterable[RelPath]) -> frozenset[RelPath]:
+        return self.real.boundaries(locations)
 
     def host_path(self, path: RelPath) -> Path:
         return self.real.host_path(path)

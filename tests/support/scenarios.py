@@ -168,7 +168,7 @@ def assert_all_or_nothing(workshop: Workshop, stage: Stage) -> str:
     assert now == (stage.old if outcome == "old" else stage.new)
     expected = stage.old_state if outcome == "old" else stage.new_state
     left = {path for path in state_files(workshop) if not path.startswith("private/lock")}
-    bare = {"private", "private/manifests", "private/transactions", "installed.db"}
+    bare = {"private", "private/id", "private/manifests", "private/transactions", "installed.db"}
     assert left - bare == {path for path in expected if path != "private/lock"} - bare
     with workshop.opened() as root:
         assert verify(root, [], Environment()).differences == ()

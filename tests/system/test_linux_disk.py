@@ -87,6 +87,10 @@ def test_capabilities_are_set_read_and_removed(disk: LinuxDisk) -> None:
     disk.set_attributes(A, Attributes(0o755, 1, 1))
     seen = disk.observe(A, xattrs=True)
     assert seen is not None
+    assert seen.is_privileged
+    disk.set_attributes(A, Attributes(0o755, 1, 1), without=("security.capability",))
+    seen = disk.observe(A, xattrs=True)
+    assert seen is not None
     assert not seen.is_privileged
 
 

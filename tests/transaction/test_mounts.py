@@ -39,12 +39,13 @@ def test_each_mount_has_its_own_staging_tree_and_loses_it(spanning: Workshop) ->
     for package in (FIRST, SECOND):
         spanning.install(package)
         states.append(_visible(spanning))
-    assert (spanning.path / "usr/.intact/2").is_dir()
+    identity = spanning.read("var/lib/intact/private/id").strip()
+    assert (spanning.path / "usr/.intact" / identity / "2").is_dir()
     spanning.roll_back()
     assert _visible(spanning) == states[1]
     spanning.roll_back(1)
     assert _visible(spanning) == states[0]
-    assert not list((spanning.path / "usr/.intact").glob("2*"))
+    assert not list((spanning.path / "usr/.intact" / identity).glob("2*"))
 
 
 def test_a_crash_at_any_step_is_recovered_from_on_all_mounts(spanning: Workshop) -> None:

@@ -100,7 +100,7 @@ def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[st
         def progress(count: int) -> None:
             nonlocal done
             done += count
-            environment.progress("build", done, total)
+            environment.tell_progress("build", done, total)
 
         built = build_bundle(source, output, signers=signers, level=level, progress=progress)
     for note in source.notes:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-__all__ = ["ROOT", "PathFault", "RelPath", "collision_key", "path_fault"]
+__all__ = ["MAX_PATH_BYTES", "ROOT", "PathFault", "RelPath", "collision_key", "path_fault"]
 
 MAX_PATH_BYTES = 1024
 MAX_COMPONENT_BYTES = 255

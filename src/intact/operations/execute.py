@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Plan, Remove, Replace
 from intact.model.entries import Digest
-from intact.model.errors import Conflict, IntactError, MachineError
+from intact.model.errors import IntactError
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
@@ -110,9 +110,7 @@ def execute(
     transaction = open_transaction(root.disk, root.layout, number, opening)
     try:
         tree, drops = _stage(root, transaction, prepared, policy, environment)
-        with signals_held():  # from here on it takes moments, and ends in one of two ways
-            staged = seal(root.disk, transaction, tree, prepared.plan, drops, environment.clock())
-            told = _commit(root, staged, environment)
+        told = _finish(root, transaction, prepared.plan, (tree, drops), environment)
     except (Exception, KeyboardInterrupt) as error:
         if transaction.journal.phase is Phase.OPEN:
             _discard(root, transaction, prepared, environment, error)
@@ -120,8 +118,29 @@ def execute(
     return replace(receipt, transaction=number, told=(*room, *told))
 
 
+def _finish(
+    root: Root,
+    transaction: OpenTransaction,
+    plan: Plan,
+    staged_parts: tuple[StagingTree, tuple[int, ...]],
+    environment: Environment,
+) -> tuple[str, ...]:
+    """Seal and commit. From here on it takes moments, and signals wait; one that comes too late is told."""
+    tree, drops = staged_parts
+    told: tuple[str, ...] | None = None
+    try:
+        with signals_held():
+            staged = seal(root.disk, transaction, tree, plan, drops, environment.clock())
+            told = _commit(root, staged, environment)
+    except KeyboardInterrupt:
+        if told is None:
+            raise
+        told = (*told, "the interruption came too late: everything was done by then")
+    return told
+
+
 def _mounts(root: Root, plan: Plan) -> tuple[RelPath, ...]:
-    points = root.disk.mount_points()
+    points = root.disk.boundaries(action.path for action in plan.actions)
     return tuple(sorted({mount_of(action.path, points) for action in plan.actions}))
 
 
@@ -145,7 +164,7 @@ def _stage(
     def progress(count: int) -> None:
         nonlocal done
         done += count
-        environment.progress("stage", done, total)
+        environment.tell_progress("stage", done, total)
 
     tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
     return tree, _stage_state(root, transaction, prepared, tree, policy, environment)
@@ -249,19 +268,20 @@ def _commit(root: Root, staged: StagedTransaction, environment: Environment) -> 
     def progress(count: int) -> None:
         nonlocal done
         done += count
-        environment.progress("commit", done, total)
+        environment.tell_progress("commit", done, total)
 
     try:
         committed = commit(disk, staged, now=environment.clock(), progress=progress)
-    except (Conflict, MachineError) as error:
+    except Exception as error:  # whatever it is, nothing may stay half done
         reason = _reason(error)
         with completed_later(f"{reason}; and it cannot be undone now", _SOME_CHANGES):
             remarks = roll_back(disk, staged, now=environment.clock(), reason=reason)
             plan = Plan((), staged.plan.packages, staged.plan.notes)
             entry = _entry(staged.open, plan, Outcome.ROLLED_BACK, environment.clock(), reason)
             told = close_undone(disk, layout, staged.open.journal, entry, staged.plan, staged.plan.mounts)
-        error.details = (*error.details, *remarks, *told)
-        error.root_state = "everything was rolled back; the root is as it was"
+        if isinstance(error, IntactError):
+            error.details = (*error.details, *remarks, *told)
+            error.root_state = "everything was rolled back; the root is as it was"
         raise
     with completed_later("done, but it cannot be recorded now", _ALL_CHANGES):
         told = close_committed(disk, layout, committed, now=environment.clock())

@@ -15,7 +15,7 @@ from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, Symli
 from intact.model.errors import Conflict
 from intact.model.installed import InstalledPackage, OwnedEntry
 from intact.model.manifest import Manifest
-from intact.model.objects import Kind
+from intact.model.objects import Kind, NewFile, NewHardlink
 from intact.model.paths import RelPath
 from intact.operations.execute import Prepared
 from intact.operations.locate import Locator
@@ -148,7 +148,7 @@ def _survey(
         for at, entries in owners.items()
         if (others := [entry for entry in entries if entry.package not in changing])
     }
-    observed = observe_locations(root.disk, locations, owners)
+    observed = observe_locations(root.disk, locations, owners, _with_same_content(wanted, leaving))
     terrain = survey_terrain(root.disk, observed, locations)
     return (
         Situation(
@@ -161,6 +161,20 @@ def _survey(
         ),
         unknown,
     )
+
+
+def _with_same_content(
+    wanted: Mapping[RelPath, Sequence[Wanted]], leaving: Mapping[RelPath, Sequence[OwnedEntry]]
+) -> frozenset[RelPath]:
+    """Name the locations at which the incoming packages bring the content that is recorded for them."""
+
+    def digest(at: RelPath) -> Digest | None:
+        new = wanted[at][0].new
+        if isinstance(new, NewHardlink):
+            new = wanted[new.target][0].new
+        return new.digest if isinstance(new, NewFile) else None
+
+    return frozenset(at for at in wanted if at in leaving and leaving[at][0].digest == digest(at))
 
 
 def _by_location(entries: Iterable[OwnedEntry]) -> dict[RelPath, list[OwnedEntry]]:

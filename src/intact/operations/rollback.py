@@ -6,9 +6,10 @@ itself.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from intact.model.actions import PackageChange, Plan
-from intact.model.errors import Conflict, JournalDamaged, UnknownTransaction
+from intact.model.errors import UNCHANGED, Conflict, JournalDamaged, RecoveryFailed, UnknownTransaction
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
 from intact.model.objects import Kind, NewDirectory
 from intact.model.paths import RelPath
@@ -98,6 +99,7 @@ def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]
     )
     vanished = _vanished(root, images)
     images = {at: image for at, image in images.items() if at not in vanished}
+    images, rewritten = _as_they_are_now(root, images)
     owners = database.owners(images)
     is_config = frozenset(at for at, entries in owners.items() if any(one.config for one in entries))
     beside = [RelPath(at + NEW_SUFFIX) for at in is_config]
@@ -115,7 +117,9 @@ def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]
     )
     return Prepared(
         kind="rollback",
-        plan=Plan(actions, _changes(installed, before, names), (*reversal.notes, *vanished.values())),
+        plan=Plan(
+            actions, _changes(installed, before, names), (*reversal.notes, *vanished.values(), *rewritten)
+        ),
         installed=installed,
         removed=tuple(name for name in removed if database.package(name) is not None),
         before=before,
@@ -130,6 +134,36 @@ def _vanished(root: Root, images: Mapping[RelPath, Image]) -> dict[RelPath, str]
         for at, image in images.items()
         if image.after is None and image.backup is not None and root.disk.observe(image.backup) is None
     }
+
+
+def _as_they_are_now(root: Root, images: Mapping[RelPath, Image]) -> tuple[dict[RelPath, Image], list[str]]:
+    """Take backups as they are: a program that had the file open may have written to it after it was replaced."""
+    found: dict[RelPath, Image] = {}
+    notes = []
+    for at, image in images.items():
+        found[at] = image
+        if image.backup is None or image.before is None or image.before.kind is not Kind.FILE:
+            continue
+        seen = root.disk.observe(image.backup)
+        if seen is None or seen.kind is not Kind.FILE:
+            continue
+        digest = root.disk.digest(image.backup)
+        if digest == image.before.digest:
+            continue
+        if (seen.size, seen.mtime_ns) == (image.before.size, image.before.mtime_ns):
+            raise RecoveryFailed(  # nobody wrote to it, and yet it is different
+                "the retained content is damaged, so it cannot be restored",
+                path=f"/{image.backup}",
+                details=[f"it belongs to /{at}"],
+                root_state=UNCHANGED,
+                remedy="look at dmesg; install the bundle of the version that you want back",
+            )
+        notes.append(
+            f"/{at}: was written to by a program after it was replaced; it comes back as that left it"
+        )
+        now = replace(image.before, size=seen.size, mtime_ns=seen.mtime_ns, digest=digest)
+        found[at] = replace(image, before=now)
+    return found, notes
 
 
 def _read_plan(root: Root, number: int) -> TransactionPlan:

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from intact.model.errors import DatabaseDamaged, MachineError, RootUnusable
@@ -40,6 +40,11 @@ class Environment:
     lock_timeout: float = 10.0
     clock: Callable[[], int] = field(default=lambda: int(time.time()))
     progress: Callable[[str, int, int], None] = _no_progress
+
+    def tell_progress(self, phase: str, done: int, total: int) -> None:
+        """Tell how far it is; a screen that has gone away must not stop a transaction."""
+        with suppress(Exception):
+            self.progress(phase, done, total)
 
 
 @dataclass(slots=True)
@@ -101,7 +106,7 @@ def open_root(path: str, disk: Disk | None = None) -> Iterator[Root]:
 
 def _root(path: str, disk: Disk) -> Root:
     base = Locator(disk).directory(STATE_PATH)
-    mounts = disk.mount_points()
+    mounts = disk.boundaries([base / "x"])
     mount = base if base in mounts else mount_of(base, mounts)
     return Root(path, disk, StateLayout(base, mount))
 

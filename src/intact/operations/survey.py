@@ -1,10 +1,10 @@
 """Acts. What stands at the paths that a plan is about?
 
-Looks, and hashes only where lstat leaves a doubt: an object whose inode, size and time are still those with which
-it was installed counts as untouched; every other file in question is read.
+Looks, and reads what will be replaced or removed. A file whose content stays counts as untouched if its inode, size
+and time are still those with which it was installed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from intact.model.installed import OwnedEntry
@@ -22,12 +22,19 @@ _EXECUTABLE = 0o111
 
 
 def observe_locations(
-    disk: Disk, locations: Iterable[RelPath], owned: Mapping[RelPath, Sequence[OwnedEntry]]
+    disk: Disk,
+    locations: Iterable[RelPath],
+    owned: Mapping[RelPath, Sequence[OwnedEntry]],
+    staying: Container[RelPath] = (),
 ) -> dict[RelPath, Observed | None]:
     """Describe what stands at each location, files with their digest.
 
+    A file that will be replaced or removed is read: inode, size and time can be those of the installation although
+    somebody has edited it (``cp -p``, ``rsync --inplace --times``), and that edit would be lost.
+
     Args:
         owned: what the database says about the locations.
+        staying: locations whose content does not change, so that a quick look is enough.
     """
     found: dict[RelPath, Observed | None] = {}
     for location in sorted(set(locations)):
@@ -35,7 +42,8 @@ def observe_locations(
         has_rights = bool(before and before[0].xattrs)
         seen = disk.observe(location, xattrs=has_rights)
         if seen is not None and seen.kind is Kind.FILE:
-            known = before[0].digest if before and _is_untouched(before[0], seen) else None
+            is_settled = location in staying and before and _is_untouched(before[0], seen)
+            known = before[0].digest if before and is_settled else None
             seen = replace(seen, digest=known or disk.digest(location))
         found[location] = seen
     return found
@@ -58,7 +66,7 @@ def survey_terrain(
     Args:
         leaving: locations that may get another type or vanish.
     """
-    mounts = disk.mount_points()
+    mounts = disk.boundaries(observed)
     listings: dict[RelPath, tuple[str, ...]] = {}
     for location in sorted(set(leaving)):
         seen = observed.get(location)

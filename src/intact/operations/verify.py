@@ -60,7 +60,7 @@ def verify(root: Root, names: Sequence[str], environment: Environment) -> Verifi
     found: list[Difference] = []
     for number, entry in enumerate(entries, 1):
         found += _differences(root, entry)
-        environment.progress("verify", number, len(entries))
+        environment.tell_progress("verify", number, len(entries))
     return Verification(tuple(chosen), len(entries), tuple(found))
 
 

@@ -53,6 +53,7 @@ def decide(situation: Situation) -> Decisions:
             _decide_departure(situation, location, decisions)
         elif _agree(location, wanted, decisions):
             _decide_arrival(situation, wanted[0], decisions, renew=location in linked)
+    _settle_hardlinks(situation, decisions)
     _note_ownership(situation, decisions)
     return decisions
 
@@ -81,10 +82,25 @@ def _hardlinked_groups_to_renew(situation: Situation) -> set[RelPath]:
         locations = [first, *(other.location for other in others)]
         seen = [situation.observed.get(location) for location in locations]
         new = situation.wanted[first][0].new
-        intact = all(one is not None and _stands(one, new) for one in seen)
+        before = _owner_before(situation, situation.wanted[first][0])
+        intact = all(
+            one is not None
+            and isinstance(new, NewFile)
+            and _stands(one, _with_local_attributes(before, one, new))
+            for one in seen
+        )
         if not intact or len({one.inode for one in seen if one}) != 1:
             renew.update(locations)
     return renew
+
+
+def _settle_hardlinks(situation: Situation, decisions: Decisions) -> None:
+    """Let a name whose first name stays as somebody has made it become a file of its own."""
+    arriving = {change.location for change in decisions.changes if isinstance(change.new, NewFile)}
+    for number, change in enumerate(decisions.changes):
+        if isinstance(change.new, NewHardlink) and change.new.target not in arriving:
+            first = situation.wanted[change.new.target][0].new
+            decisions.changes[number] = replace(change, new=first)
 
 
 def _stands(seen: Observed, new: NewObject) -> bool:
@@ -184,11 +200,20 @@ def _decide_config_file(situation: Situation, wanted: Wanted, seen: Observed, de
     before = _owner_before(situation, wanted)
     original = before.digest if before is not None and before.kind is Kind.FILE else None
     verdict = decide_config(original, seen.digest, new.digest)
-    if verdict is ConfigVerdict.PUT:
+    if verdict is ConfigVerdict.PUT and wanted.location in situation.terrain.mount_points:
+        decisions.problems.append(
+            f"/{wanted.location}: is a mount point, which cannot be replaced; unmount it first"
+        )
+    elif verdict is ConfigVerdict.PUT:
         decisions.changes.append(Change(wanted.location, _with_local_attributes(before, seen, new), seen))
     elif verdict is ConfigVerdict.KEEP_AND_LAY_BESIDE:
         beside = RelPath(wanted.location + NEW_SUFFIX)
         lying = situation.observed.get(beside)
+        if lying is not None and lying.kind not in {Kind.FILE, Kind.SYMLINK}:
+            decisions.problems.append(
+                f"/{beside}: the new version of /{wanted.location} belongs there; move it away first"
+            )
+            return
         decisions.changes.append(Change(beside, new, lying, keep=lying is not None))
         decisions.notes.append(
             f"/{wanted.location}: configuration file edited here; it is kept, the new version is /{beside}"

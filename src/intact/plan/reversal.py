@@ -225,12 +225,22 @@ def _keep_edit(
 
 def _share_inodes(reversal: Reversal, images: Mapping[RelPath, Image]) -> None:
     """Names that were one file before shall be one file again."""
-    first_of: dict[int, RelPath] = {}
+    first_of: dict[tuple[object, ...], RelPath] = {}
     for number, change in enumerate(reversal.changes):
         image = images.get(change.location)
         before = image.before if image is not None else None
         if before is None or before.links < 2 or not isinstance(change.new, NewFile):
             continue
-        first = first_of.setdefault(before.inode, change.location)
+        # An inode number alone says little: other filesystems have the same ones, and they are given out again.
+        same = (
+            before.inode,
+            before.digest,
+            before.mtime_ns,
+            before.mode,
+            before.uid,
+            before.gid,
+            before.links,
+        )
+        first = first_of.setdefault(same, change.location)
         if first != change.location:
             reversal.changes[number] = replace(change, new=NewHardlink(first))

@@ -30,13 +30,16 @@ class DirectoryDescriptors:
         Raises:
             OSError: a component is missing, no directory, or a symbolic link (ENOTDIR or ELOOP).
         """
-        found = self._open.get(directory)
-        if found is not None:
-            return found
-        above = self.descriptor(directory.parent)
-        opened = os.open(directory.name, _WALK_FLAGS, dir_fd=above)
-        self._open[directory] = opened
-        return opened
+        missing = []
+        at = directory
+        while at not in self._open:
+            missing.append(at)
+            at = at.parent
+        found = self._open[at]
+        for below in reversed(missing):
+            found = os.open(below.name, _WALK_FLAGS, dir_fd=found)
+            self._open[below] = found
+        return found
 
     def trim(self) -> None:
         """Close everything if there is much of it; called between verbs, never while one uses a descriptor."""

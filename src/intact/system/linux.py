@@ -8,7 +8,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import update_wrapper
 from pathlib import Path
@@ -251,6 +251,29 @@ class LinuxDisk:
             if place.startswith(top + b"/"):
                 found.add(RelPath(os.fsdecode(place[len(top) + 1 :])))
         return frozenset(found)
+
+    def boundaries(self, locations: Iterable[RelPath]) -> frozenset[RelPath]:
+        """Name the directories above these locations that no rename can cross, and all mount points."""
+        found = set(self.mount_points())
+        devices: dict[RelPath, int | None] = {ROOT: os.fstat(self._root_fd).st_dev}
+        for location in locations:
+            for directory in location.ancestors:
+                if directory in devices:
+                    continue
+                devices[directory] = self._device_or_none(directory)
+                above = devices[directory.parent]
+                if devices[directory] is not None and devices[directory] != above:
+                    found.add(directory)
+        return frozenset(found)
+
+    @_verb
+    def _device_or_none(self, path: RelPath) -> int | None:
+        try:
+            parent, name = self._at(path)
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return status.st_dev if stat.S_ISDIR(status.st_mode) else None
 
     def host_path(self, path: RelPath) -> Path:
         """Return the host's name of a file of our own private state."""

@@ -11,7 +11,7 @@ Promises of every implementation:
 5. Nothing is durable until `sync_filesystem` or `sync_directory` or `write_durably` has returned.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -101,6 +101,13 @@ class Disk(Protocol):
 
     def mount_points(self) -> frozenset[RelPath]:
         """Name the mount points below the root (directories and single files), the root itself included."""
+        ...
+
+    def boundaries(self, locations: Iterable[RelPath]) -> frozenset[RelPath]:
+        """Name the directories above these locations that no rename can cross, and all mount points.
+
+        These are mount points and the tops of btrfs subvolumes, which show in st_dev only.
+        """
         ...
 
     def host_path(self, path: RelPath) -> Path:

@@ -17,7 +17,7 @@ from intact.transaction.opening import OpenTransaction
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import TransactionPlan
 from intact.transaction.staging import StagedTransaction
-from intact.transaction.steps import carry_out, insist, is_done, undo
+from intact.transaction.steps import carry_out, insist, insist_on_staged, is_done, undo
 
 __all__ = ["CommittedTransaction", "commit", "roll_back"]
 
@@ -61,6 +61,8 @@ def commit(
             insist(disk, step)
             remark = None
         else:
+            if recovering:
+                insist_on_staged(disk, step)
             remark = carry_out(disk, step)
         if remark is not None:
             remarks.append(remark)

@@ -37,12 +37,13 @@ from intact.model.objects import (
     NewSymlink,
     Observed,
 )
-from intact.model.paths import ROOT, RelPath
+from intact.model.paths import MAX_PATH_BYTES, ROOT, RelPath
 from intact.model.versions import Version
 
 __all__ = ["FORMAT", "Step", "TransactionPlan", "parse_plan", "plan_text"]
 
 FORMAT = 1
+_LONGEST_PREFIX = MAX_PATH_BYTES  # a mount point, `.intact`, identity, number and slot
 
 # JSON is untyped at this border; everything behind it is typed again.
 _Json = Any
@@ -112,7 +113,7 @@ def parse_plan(text: bytes, place: str) -> TransactionPlan:
         return TransactionPlan(
             transaction=int(value["transaction"]),
             steps=tuple(
-                Step(_parse_action(one), _path(slot), int(inode), str(digest))
+                Step(_parse_action(one), _own_path(slot), int(inode), str(digest))
                 for slot, inode, digest, one in value["steps"]
             ),
             mounts=tuple(map(_path, value["mounts"])),
@@ -129,6 +130,17 @@ def parse_plan(text: bytes, place: str) -> TransactionPlan:
 
 def _path(text: str) -> RelPath:
     return RelPath.parse(text) if text else ROOT
+
+
+def _own_path(text: str) -> RelPath:
+    """Read a path of our own state: that of a slot may be longer than any path in a package."""
+    if not text:
+        return ROOT
+    if len(text.encode()) > MAX_PATH_BYTES + _LONGEST_PREFIX:
+        raise ValueError("a path of the staging tree is too long")
+    for component in text.split("/"):
+        RelPath.parse(component)
+    return RelPath(text)
 
 
 def _xattrs(xattrs: Xattrs) -> _Json:
@@ -188,7 +200,7 @@ def _parse_content(value: _Json) -> Content:
         case ["bundle", int(bundle), str(entry)]:
             return BundleContent(bundle, _path(entry))
         case ["backup", str(location)]:
-            return Backup(_path(location))
+            return Backup(_own_path(location))
         case ["live", str(location)]:
             return LiveContent(_path(location))
         case _:

@@ -211,18 +211,21 @@ def _stage_from_bundles(
     bundles: Sequence[VerifiedBundle],
     progress: Progress,
 ) -> None:
-    needed: list[dict[RelPath, tuple[RelPath, NewFile]]] = [{} for _ in bundles]
+    needed: list[dict[RelPath, list[tuple[RelPath, NewFile]]]] = [{} for _ in bundles]
     for location, new in objects:
         if isinstance(new, NewFile) and isinstance(new.content, BundleContent):
-            needed[new.content.bundle][new.content.entry] = (location, new)
+            needed[new.content.bundle].setdefault(new.content.entry, []).append((location, new))
     for bundle, entries in zip(bundles, needed, strict=True):
         for entry, chunks in bundle.contents(entries.keys()):
-            location, new = entries[entry.path]
+            (location, new), *further = entries[entry.path]
             with disk.create_file(tree.places[location]) as writer:
                 for chunk in chunks:
                     writer.write(chunk)
                     progress(len(chunk))
                 tree.inodes[location] = writer.finish(new.attributes).inode
+            for other, also in further:  # a configuration file's new version beside it, and a second name
+                disk.copy_file(tree.places[location], tree.places[other], also.attributes)
+                _note_inode(disk, other, tree.places[other], tree)
 
 
 def _stage_links(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:

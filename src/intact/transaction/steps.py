@@ -10,7 +10,7 @@ from dataclasses import replace
 from intact.model.actions import Create, Remove, RemoveDirectory, Replace, SetAttributes
 from intact.model.errors import Conflict, MachineError
 from intact.model.exhaustive import assert_never
-from intact.model.objects import Attributes, Kind, Observed
+from intact.model.objects import Attributes, Kind, NewDirectory, NewFile, Observed
 from intact.model.paths import RelPath
 from intact.system.port import Disk
 from intact.transaction.errnos import BUSY, GONE, TAKEN
@@ -18,7 +18,7 @@ from intact.transaction.plan_text import Step
 from intact.transaction.sameness import insist_on_no_mount, is_new_object, is_old_object, strangers_below
 from intact.transaction.swap import move_new, settle, settle_move, swap
 
-__all__ = ["carry_out", "insist", "is_done", "old_attributes", "undo"]
+__all__ = ["carry_out", "insist", "insist_on_staged", "is_done", "old_attributes", "undo"]
 
 _UNFINISHED = 0o700
 
@@ -101,6 +101,29 @@ def insist(disk: Disk, step: Step) -> None:
     """
     if isinstance(step.action, Replace | Remove):
         _insist(disk, step, step.action)
+
+
+def insist_on_staged(disk: Disk, step: Step) -> None:
+    """Make sure, after a crash, that the slot still holds what was staged, before it goes live.
+
+    Raises:
+        Conflict: it holds something else, or nothing.
+    """
+    action = step.action
+    if not isinstance(action, Create | Replace):
+        return
+    seen = disk.observe(step.slot)
+    new = action.new
+    owner_fits = not isinstance(new, NewFile | NewDirectory) or (
+        seen is not None
+        and (seen.mode, seen.uid, seen.gid) == (new.attributes.mode, new.attributes.uid, new.attributes.gid)
+    )
+    if not owner_fits or not is_new_object(disk, step.slot, step):
+        raise Conflict(
+            "what was staged for this path has been altered since the crash",
+            path=f"/{action.path}",
+            remedy="look who can write to the staging tree; then run the same command again",
+        )
 
 
 def _change_attributes(disk: Disk, path: RelPath, before: Attributes, after: Attributes) -> str | None:
