@@ -103,12 +103,13 @@ def find_interrupted(disk: Disk, layout: StateLayout) -> list[Interrupted]:
         places = layout.transaction(number)
         try:
             journal = Journal.load(disk, places.journal, number)
+            if journal is None:
+                _insist_on_emptiness(disk, places)
         except JournalDamaged:
             if number == numbers[-1]:
                 raise
             continue  # a newer one has begun, so this one was complete: damaged history, not a damaged root
         if journal is None:
-            _insist_on_emptiness(disk, places)
             found.append(Interrupted(places, None, None))
         elif journal.phase not in FINAL_PHASES or journal.phase is Phase.DISCARDED:
             opening = read_opening(disk, places, journal.attached(Phase.OPEN))
