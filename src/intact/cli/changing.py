@@ -77,10 +77,8 @@ def _tell(session: Session, receipt: Receipt, *, exit_unchanged: bool = False) -
     screen = session.screen
     for line in _recovered_lines(receipt.recovered):
         screen.say(line)
-    lines: list[str] = []
-    if not screen.quiet or receipt.dry_run:
-        lines = _lines(receipt)
-    screen.result(_document(receipt), lines)
+    tell = screen.result if receipt.dry_run else screen.done
+    tell(_document(receipt), _lines(receipt))
     return _UNCHANGED if exit_unchanged and not receipt.changed else 0
 
 
@@ -205,7 +203,7 @@ def _recover(session: Session, direction: str | None, *, status: bool) -> int:
     document = {
         "recovered": [{"transaction": one.transaction, "outcome": one.outcome.value} for one in recovered]
     }
-    session.screen.result(document, _recovered_lines(recovered) or ["nothing was interrupted"])
+    session.screen.done(document, _recovered_lines(recovered) or ["nothing was interrupted"])
     return 0
 
 

@@ -30,7 +30,7 @@ _HOW_TO_SIGN = (
 def _ask_passphrase() -> bytes:
     known = os.environ.get("PKG_KEY_PASSPHRASE")
     if known is not None:
-        return known.encode()
+        return os.fsencode(known)
     return str(click.prompt("Passphrase of the key", hide_input=True, err=True)).encode()
 
 
@@ -119,7 +119,7 @@ def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[st
         "notes": list(source.notes),
     }
     line = f"{shown(built.path)}: {shown(built.identity)}, {size_text(built.size)} ({size_text(built.content)} of files)"
-    session.screen.result(document, [line])
+    session.screen.done(document, [line])
     return 0
 
 
@@ -153,7 +153,7 @@ def _sign(session: Session, bundle: Path, keys: tuple[str, ...], signatures: tup
             lines.append(f"{shown(bundle)}: signed by {fingerprint}")
         else:
             lines.append(f"{shown(bundle)}: was signed by {fingerprint} already")
-    session.screen.result({"bundle": str(bundle), "added": added}, lines)
+    session.screen.done({"bundle": str(bundle), "added": added}, lines)
     return 0
 
 

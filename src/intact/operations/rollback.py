@@ -42,7 +42,7 @@ def roll_back_to(
         UnknownTransaction: there is none, it was undone already, or its content is no longer retained.
         Conflict: something that nobody planned with is in the way.
     """
-    with change(root, environment) as recovered, root.database() as database:
+    with change(root, environment, dry_run=dry_run) as recovered, root.database() as database:
         undone = choose_undone(database.history(), number)
         prepared = _prepare(root, database, undone)
         return execute(root, prepared, environment, recovered, dry_run=dry_run)
