@@ -85,9 +85,9 @@ class Desk:
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def snapshot(self) -> Snapshot:
-        """Describe the root, without its state directory."""
-        return snapshot(self._seen)
+    def snapshot(self, *, links: bool = True) -> Snapshot:
+        """Describe the root, without its state directory; `links` includes link counts."""
+        return snapshot(self._seen, links=links)
 
     def leftovers(self) -> list[str]:
         """Name what transactions have left that were not committed."""

@@ -105,7 +105,9 @@ def _lines(receipt: Receipt) -> list[str]:
 
 def _open_all(bundles: tuple[str, ...]) -> list[UnverifiedBundle]:
     if bundles.count("-") > 1:
-        raise UsageError("standard input can be named once only")
+        raise UsageError(
+            "standard input can be named once only", remedy="name the other bundles by their files"
+        )
     opened: list[UnverifiedBundle] = []
     try:
         for name in bundles:

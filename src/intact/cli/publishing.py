@@ -70,7 +70,11 @@ def _epoch() -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdigit():
-        raise UsageError("SOURCE_DATE_EPOCH must be seconds since 1970", path=text)
+        raise UsageError(
+            "SOURCE_DATE_EPOCH must be seconds since 1970",
+            path=text,
+            remedy="unset it, or set it to a whole number",
+        )
     return int(text)
 
 
