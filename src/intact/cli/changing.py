@@ -121,7 +121,7 @@ def _open_all(bundles: tuple[str, ...]) -> list[UnverifiedBundle]:
 
 
 @click.command("install")
-@click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE...", type=click.Path())
+@click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE...", type=click.Path(readable=False))
 @click.option(
     "--allow-unsigned", is_flag=True, help="Let bundles in that nobody vouches for. It is recorded."
 )

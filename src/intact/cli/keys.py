@@ -24,7 +24,7 @@ def _key() -> None:
 
 
 @_key.command("generate")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @click.option("--comment", default="", help="What you call the key.")
 @click.option("--passphrase", is_flag=True, help="Protect the key (asks, or takes PKG_KEY_PASSPHRASE).")
 @click.pass_obj
@@ -57,7 +57,7 @@ def _new_passphrase() -> bytes:
 
 
 @_key.command("trust")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--packages", multiple=True, metavar="GLOB", help="Package names that it may sign (default: all)."
 )

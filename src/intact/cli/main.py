@@ -104,6 +104,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _on_sigterm)
     code = _run(sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # it has ended: too late for a signal to say otherwise
     finish_output(sys.stdout)
     finish_output(sys.stderr)
     sys.exit(code)

@@ -85,10 +85,16 @@ def _source(path: Path) -> AbstractContextManager[PackageSource]:
 
 
 @click.command("build")
-@click.argument("manifest", type=click.Path(path_type=Path))
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="File or directory of the bundle.")
+@click.argument("manifest", type=click.Path(path_type=Path, readable=False))
 @click.option(
-    "--key", "keys", multiple=True, type=click.Path(), help="Private key to sign with; can be repeated."
+    "--output", "-o", type=click.Path(path_type=Path, readable=False), help="File or directory of the bundle."
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(readable=False),
+    help="Private key to sign with; can be repeated.",
 )
 @click.option(
     "--level", default=9, show_default=True, type=click.IntRange(1, 19), help="Compression level of zstd."
@@ -128,15 +134,19 @@ def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[st
 
 
 @click.command("sign")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path(path_type=Path, readable=False))
 @click.option(
-    "--key", "keys", multiple=True, type=click.Path(), help="Private key to sign with; can be repeated."
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(readable=False),
+    help="Private key to sign with; can be repeated.",
 )
 @click.option(
     "--signature",
     "signatures",
     multiple=True,
-    type=click.Path(),
+    type=click.Path(readable=False),
     help="A signature that `ssh-keygen -Y sign` made over .intact/manifest.toml (an agent's key); can be repeated.",
 )
 @click.pass_obj
