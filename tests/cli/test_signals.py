@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import PKG, Desk, Terminal, clean_environment
+from support.command_line import PKG, Desk, Terminal, clean_environment, install_that_waits
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 NAMES = {signal.SIGINT: "Interrupted", signal.SIGTERM: "Terminated"}
@@ -51,10 +51,6 @@ def _handles(running: "subprocess.Popen[bytes]", number: int) -> bool:
     return bool(caught >> (number - 1) & 1)
 
 
-def _journal(desk: Desk, number: int) -> Path:
-    return desk.root / f"var/lib/intact/private/transactions/{number}/journal"
-
-
 @each_signal
 def test_a_signal_while_the_bundle_has_not_come_yet(number: signal.Signals, settled: Desk) -> None:
     before = settled.snapshot()
@@ -78,12 +74,7 @@ def test_a_signal_while_the_bundle_has_not_come_yet(number: signal.Signals, sett
 def test_a_signal_while_files_are_staged_discards_them(number: signal.Signals, settled: Desk) -> None:
     """The bundle comes through a pipe and stops in the middle, so the transaction is open when the signal comes."""
     before = settled.snapshot()
-    content = (settled.place / "app-2.tar.zst").read_bytes()
-    running = _start(settled, "install", "-")
-    assert running.stdin is not None
-    running.stdin.write(content[: len(content) * 3 // 4])
-    running.stdin.flush()
-    _until(_journal(settled, 2).exists, running)
+    running = install_that_waits(settled, "app-2.tar.zst", 2)
     running.send_signal(number)
     _, err = running.communicate(timeout=20)
     assert running.returncode == CODES[number]
@@ -123,12 +114,7 @@ def test_a_signal_at_any_moment_leaves_all_or_nothing(number: signal.Signals, se
 @each_signal
 def test_a_signal_while_waiting_for_the_lock(number: signal.Signals, settled: Desk) -> None:
     before = settled.snapshot()
-    holder = _start(settled, "install", "-")
-    assert holder.stdin is not None
-    content = (settled.place / "app-2.tar.zst").read_bytes()
-    holder.stdin.write(content[: len(content) * 3 // 4])
-    holder.stdin.flush()
-    _until(_journal(settled, 2).exists, holder)
+    holder = install_that_waits(settled, "app-2.tar.zst", 2)
     waiting = _start(settled, "remove", "app")
     _until(lambda: _handles(waiting, signal.SIGTERM), waiting)
     time.sleep(0.4)
@@ -165,12 +151,7 @@ def test_sigterm_at_a_prompt_is_143(desk: Desk) -> None:
 
 def test_a_killed_command_is_finished_or_undone_by_the_next_and_told(settled: Desk) -> None:
     before = settled.snapshot()
-    content = (settled.place / "app-2.tar.zst").read_bytes()
-    running = _start(settled, "install", "-")
-    assert running.stdin is not None
-    running.stdin.write(content[: len(content) * 3 // 4])
-    running.stdin.flush()
-    _until(_journal(settled, 2).exists, running)
+    running = install_that_waits(settled, "app-2.tar.zst", 2)
     running.kill()
     running.communicate()
     status = settled("--json", "recover", "--status")
@@ -184,12 +165,7 @@ def test_a_killed_command_is_finished_or_undone_by_the_next_and_told(settled: De
 
 
 def test_the_next_changing_command_tells_what_it_recovered(settled: Desk) -> None:
-    content = (settled.place / "app-2.tar.zst").read_bytes()
-    running = _start(settled, "install", "-")
-    assert running.stdin is not None
-    running.stdin.write(content[: len(content) * 3 // 4])
-    running.stdin.flush()
-    _until(_journal(settled, 2).exists, running)
+    running = install_that_waits(settled, "app-2.tar.zst", 2)
     running.kill()
     running.communicate()
     result = settled("--json", "install", "app-2.tar.zst")

@@ -15,7 +15,7 @@ from typing import Any
 
 from support.workshop import Snapshot, Workshop, snapshot
 
-__all__ = ["PKG", "Desk", "Result", "Terminal", "clean_environment"]
+__all__ = ["PKG", "Desk", "Result", "Terminal", "clean_environment", "install_that_waits"]
 
 PKG = Path(sys.executable).with_name("pkg")
 _PATIENCE = 20.0
@@ -132,6 +132,32 @@ class Desk:
         signed = ["--key", key] if key else []
         self.good("build", self.source(name, version, chosen, package), "-o", output, *signed)
         return output
+
+
+def install_that_waits(desk: Desk, bundle: str, number: int) -> "subprocess.Popen[bytes]":
+    """Start an install that has opened transaction `number`, and waits for the rest of its bundle.
+
+    The bundle has to be larger than what is read ahead.
+    """
+    content = (desk.place / bundle).read_bytes()
+    running = subprocess.Popen(
+        [PKG, "--root", "root", "install", "-"],
+        cwd=desk.place,
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert running.stdin is not None
+    running.stdin.write(content[: len(content) * 3 // 4])
+    running.stdin.flush()
+    journal = desk.root / f"var/lib/intact/private/transactions/{number}/journal"
+    deadline = time.monotonic() + _PATIENCE
+    while not journal.exists():
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline, "it did not open its transaction"
+        time.sleep(0.005)
+    return running
 
 
 class Terminal:

@@ -46,6 +46,13 @@ def _recovered_lines(recovered: "tuple[Recovered, ...] | list[Recovered]") -> li
     return lines
 
 
+def _recovered_rows(recovered: "tuple[Recovered, ...] | list[Recovered]") -> list[dict[str, Any]]:
+    return [
+        {"transaction": one.transaction, "outcome": one.outcome.value, "told": list(one.told)}
+        for one in recovered
+    ]
+
+
 def _document(receipt: Receipt) -> dict[str, Any]:
     return {
         "kind": receipt.kind,
@@ -62,10 +69,7 @@ def _document(receipt: Receipt) -> dict[str, Any]:
         "notes": list(receipt.plan.notes),
         "told": list(receipt.told),
         "signers": {name: list(signers) for name, signers in receipt.signers},
-        "recovered": [
-            {"transaction": one.transaction, "outcome": one.outcome.value, "told": list(one.told)}
-            for one in receipt.recovered
-        ],
+        "recovered": _recovered_rows(receipt.recovered),
     }
 
 
@@ -202,10 +206,9 @@ def _recover(session: Session, direction: str | None, *, status: bool) -> int:
     chosen = Direction[direction] if direction else Direction.AUTOMATIC
     with session.root() as root, session.environment() as environment:
         recovered = recover_now(root, chosen, environment)
-    document = {
-        "recovered": [{"transaction": one.transaction, "outcome": one.outcome.value} for one in recovered]
-    }
-    session.screen.done(document, _recovered_lines(recovered) or ["nothing was interrupted"])
+    session.screen.done(
+        {"recovered": _recovered_rows(recovered)}, _recovered_lines(recovered) or ["nothing was interrupted"]
+    )
     return 0
 
 
