@@ -103,6 +103,14 @@ def test_everything_comes_back_as_it_was_written(published: Path) -> None:
         assert database.last_transaction() == 1
 
 
+def test_a_command_line_with_bytes_that_are_no_unicode_is_kept_escaped(tmp_path: Path) -> None:
+    odd = replace(RECORD, command="pkg install b\udcffd.tar.zst", reason="b\udcffd.tar.zst: damaged")
+    next_generation(tmp_path / "nothing", tmp_path / "odd.db", DatabaseChanges(odd))
+    with Database.open(tmp_path / "odd.db") as database:
+        found = database.history()[0]
+    assert (found.command, found.reason) == ("pkg install b\\udcffd.tar.zst", "b\\udcffd.tar.zst: damaged")
+
+
 def test_owners_are_found_by_location_and_by_manifest_path(published: Path) -> None:
     with Database.open(published) as database:
         assert database.owner_of(RelPath("usr/lib/x")) == [FILE]

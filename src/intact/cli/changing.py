@@ -47,6 +47,13 @@ def _recovered_lines(recovered: "tuple[Recovered, ...] | list[Recovered]") -> li
     return lines
 
 
+def _recovered_rows(recovered: "tuple[Recovered, ...] | list[Recovered]") -> list[dict[str, Any]]:
+    return [
+        {"transaction": one.transaction, "outcome": one.outcome.value, "told": list(one.told)}
+        for one in recovered
+    ]
+
+
 def _document(receipt: Receipt) -> dict[str, Any]:
     return {
         "kind": receipt.kind,
@@ -63,10 +70,7 @@ def _document(receipt: Receipt) -> dict[str, Any]:
         "notes": list(receipt.plan.notes),
         "told": list(receipt.told),
         "signers": {name: list(signers) for name, signers in receipt.signers},
-        "recovered": [
-            {"transaction": one.transaction, "outcome": one.outcome.value, "told": list(one.told)}
-            for one in receipt.recovered
-        ],
+        "recovered": _recovered_rows(receipt.recovered),
     }
 
 
@@ -78,10 +82,8 @@ def _tell(session: Session, receipt: Receipt, *, exit_unchanged: bool = False) -
     screen = session.screen
     for line in _recovered_lines(receipt.recovered):
         screen.say(line)
-    lines: list[str] = []
-    if not screen.quiet or receipt.dry_run:
-        lines = _lines(receipt)
-    screen.result(_document(receipt), lines)
+    tell = screen.result if receipt.dry_run else screen.done
+    tell(_document(receipt), _lines(receipt))
     return _UNCHANGED if exit_unchanged and not receipt.changed else 0
 
 
@@ -108,7 +110,9 @@ def _lines(receipt: Receipt) -> list[str]:
 
 def _open_all(bundles: tuple[str, ...]) -> list[UnverifiedBundle]:
     if bundles.count("-") > 1:
-        raise UsageError("standard input can be named once only")
+        raise UsageError(
+            "standard input can be named once only", remedy="name the other bundles by their files"
+        )
     opened: list[UnverifiedBundle] = []
     try:
         for name in bundles:
@@ -209,13 +213,11 @@ def _recover(session: Session, direction: str | None, *, status: bool, rebuild: 
     chosen = Direction[direction] if direction else Direction.AUTOMATIC
     with session.root() as root, session.environment() as environment:
         recovered = recover_now(root, chosen, environment)
-    document: dict[str, Any] = {
-        "recovered": [{"transaction": one.transaction, "outcome": one.outcome.value} for one in recovered]
-    }
+    document: dict[str, Any] = {"recovered": _recovered_rows(recovered)}
     if rebuilt is not None:
         document["rebuilt"] = _rebuilt_document(rebuilt)
     lines = _recovered_lines(recovered) or ["nothing was interrupted"]
-    session.screen.result(document, [*(_rebuilt_lines(rebuilt) if rebuilt else []), *lines])
+    session.screen.done(document, [*(_rebuilt_lines(rebuilt) if rebuilt else []), *lines])
     return 0
 
 

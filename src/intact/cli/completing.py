@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from intact.cli.session import Session
+
 __all__ = ["COMMANDS"]
 
 
@@ -14,7 +16,11 @@ def _completion(ctx: click.Context, shell: str) -> int:
     kind = get_completion_class(shell)
     if kind is None:
         raise AssertionError(shell)
-    click.echo(kind(ctx.find_root().command, {}, "pkg", "_PKG_COMPLETE").source())
+    script = kind(ctx.find_root().command, {}, "pkg", "_PKG_COMPLETE").source()
+    session = ctx.find_object(Session)
+    if session is None:
+        raise AssertionError
+    session.screen.result({"shell": shell, "script": script}, script.splitlines())
     return 0
 
 

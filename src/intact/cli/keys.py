@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from intact.cli.endings import Declined
 from intact.cli.session import Session
 from intact.cli.words import shown
-from intact.model.errors import machine_error
+from intact.model.errors import UsageError, machine_error
 from intact.operations.trusting import read_trust_store, revoke_key, trust_key
 from intact.trust.keys import KeyFault, KeyUnusable, generate_key, parse_public_key
 from intact.trust.store import PRIVILEGED, TrustEntry, allowed_signers
@@ -23,7 +24,7 @@ def _key() -> None:
 
 
 @_key.command("generate")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @click.option("--comment", default="", help="What you call the key.")
 @click.option("--passphrase", is_flag=True, help="Protect the key (asks, or takes PKG_KEY_PASSPHRASE).")
 @click.pass_obj
@@ -31,23 +32,32 @@ def _generate(session: Session, file: Path, comment: str, *, passphrase: bool) -
     """Make an Ed25519 key: FILE (private) and FILE.pub (public), as ssh-keygen does."""
     secret = None
     if passphrase:
-        known = os.environ.get("PKG_KEY_PASSPHRASE")
-        secret = (
-            known or str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True))
-        ).encode()
+        secret = _new_passphrase()
     key = generate_key(file, comment or file.name, secret)
     lines = [
         f"{shown(file)}: private key, keep it secret",
         f"{shown(file)}.pub: public key {key.public.fingerprint}",
     ]
-    session.screen.result(
+    session.screen.done(
         {"private": str(file), "public": f"{file}.pub", "fingerprint": key.public.fingerprint}, lines
     )
     return 0
 
 
+def _new_passphrase() -> bytes:
+    known = os.environ.get("PKG_KEY_PASSPHRASE")
+    if known is None and sys.stdin.isatty():
+        known = str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True))
+    if not known:
+        raise UsageError(
+            "there is no passphrase to protect the key with",
+            remedy="set PKG_KEY_PASSPHRASE, or run the command in a terminal",
+        )
+    return os.fsencode(known)
+
+
 @_key.command("trust")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--packages", multiple=True, metavar="GLOB", help="Package names that it may sign (default: all)."
 )
@@ -76,8 +86,8 @@ def _trust(
     except (KeyFault, UnicodeDecodeError) as fault:
         raise KeyUnusable(str(fault), path=str(file), remedy="name a .pub file of an Ed25519 key") from fault
     session.screen.say(f"{key.fingerprint} {key.comment}")
-    if not yes and sys.stdin.isatty():
-        click.confirm("Trust this key?", abort=True, err=True)
+    if not yes and sys.stdin.isatty() and not click.confirm("Trust this key?", err=True):
+        raise Declined("the key is not trusted", path=str(file))
     roles = (PRIVILEGED,) if privileged else ()
     entry = TrustEntry(key, packages or ("*",), roles, not_after=not_after, added=int(time.time()))
     with session.root() as root, session.environment() as environment:
@@ -87,7 +97,7 @@ def _trust(
         if changed
         else "it was trusted already"
     )
-    session.screen.result({"fingerprint": key.fingerprint, "changed": changed}, [line])
+    session.screen.done({"fingerprint": key.fingerprint, "changed": changed}, [line])
     return 0
 
 
@@ -125,7 +135,7 @@ def _revoke(session: Session, fingerprint: str) -> int:
     """Stop trusting a key; it stays in the store as revoked."""
     with session.root() as root, session.environment() as environment:
         key = revoke_key(root, fingerprint, environment)
-    session.screen.result(
+    session.screen.done(
         {"fingerprint": key.fingerprint, "status": "revoked"}, [f"revoked: {key.fingerprint}"]
     )
     return 0

@@ -1,16 +1,21 @@
 """Acts. Which command did somebody type, and with which exit code does it end?"""
 
 import importlib
+import math
+import os
 import signal
 import sys
+from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType, MappingProxyType
 
 import click
 
 from intact import __version__
-from intact.cli.screen import Screen
+from intact.cli.endings import Interrupted, Terminated
+from intact.cli.screen import Screen, finish_output
 from intact.cli.session import Session
-from intact.model.errors import IntactError, machine_error
+from intact.model.errors import IntactError, MachineError, UsageError
 
 __all__ = ["main", "pkg", "run_command"]
 
@@ -59,6 +64,12 @@ def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
     raise _Terminated
 
 
+def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not 0 <= value < math.inf:  # false for nan, too
+        raise click.BadParameter("must be a number of seconds, 0 or more")
+    return value
+
+
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--root",
@@ -75,6 +86,7 @@ def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
     default=10.0,
     show_default=True,
     metavar="SECONDS",
+    callback=_seconds,
     help="How long to wait for another pkg.",
 )
 @click.version_option(__version__, prog_name="pkg")
@@ -86,8 +98,24 @@ def pkg(ctx: click.Context, root: str, as_json: bool, quiet: bool, lock_timeout:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show must not stop us
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _on_sigterm)
-    sys.exit(run_command(sys.argv[1:]))
+    code = run_command(sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # it has ended: too late for a signal to say otherwise
+    finish_output(sys.stdout)
+    finish_output(sys.stderr)
+    sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Let no other file become descriptor 0, 1 or 2 where one of them is closed: a journal is not for messages."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  the lowest number
 
 
 def run_command(arguments: list[str]) -> int:
@@ -96,28 +124,33 @@ def run_command(arguments: list[str]) -> int:
     try:
         code = pkg.main(arguments, prog_name="pkg", standalone_mode=False)
     except IntactError as error:
-        screen.error(error)
-        return error.exit_code
+        return _failed(screen, error)
     except click.ClickException as error:
-        error.show()
-        return 2
+        return _misused(screen, error)
     except click.exceptions.Abort as abort:  # what click makes of a KeyboardInterrupt
-        return _interrupted(143 if isinstance(abort.__cause__, _Terminated) else 130)
-    except KeyboardInterrupt:
-        return _interrupted(130)
-    except BrokenPipeError:
-        return 1
-    except OSError as error:  # one that no layer has translated; better a line than a traceback
-        told = machine_error("pkg", error, str(error.filename) if error.filename else None)
-        told.root_state = "not known; `pkg recover --status` tells"
-        screen.error(told)
-        return told.exit_code
+        was_terminated = isinstance(abort.__cause__ or abort.__context__, _Terminated)
+        return _failed(screen, Terminated() if was_terminated else Interrupted())
+    except KeyboardInterrupt as interrupt:
+        return _failed(screen, Terminated() if isinstance(interrupt, _Terminated) else Interrupted())
+    except OSError as error:  # none of ours: `system` has made errors with a state of the root from those
+        told = MachineError("the system refused", error, path=error.filename and str(error.filename))
+        told.root_state = "`pkg recover --status` tells"
+        return _failed(screen, told)
     return code if isinstance(code, int) else 0
 
 
-def _interrupted(code: int) -> int:
-    print(
-        "pkg: interrupted; what had begun was undone or completed (`pkg history` tells which)",
-        file=sys.stderr,
-    )
-    return code
+def _failed(screen: Screen, error: IntactError) -> int:
+    screen.error(error)
+    return error.exit_code
+
+
+def _misused(screen: Screen, error: click.ClickException) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "pkg"
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        if not screen.as_json:
+            error.show()
+            return UsageError.exit_code
+        return _failed(screen, UsageError("a command is missing", remedy=f"{command} --help"))
+    usage = context.get_usage().split("\n") if context is not None else []
+    return _failed(screen, UsageError(error.format_message(), details=usage, remedy=f"{command} --help"))

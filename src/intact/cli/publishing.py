@@ -30,7 +30,7 @@ _HOW_TO_SIGN = (
 def _ask_passphrase() -> bytes:
     known = os.environ.get("PKG_KEY_PASSPHRASE")
     if known is not None:
-        return known.encode()
+        return os.fsencode(known)
     return str(click.prompt("Passphrase of the key", hide_input=True, err=True)).encode()
 
 
@@ -70,7 +70,11 @@ def _epoch() -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdigit():
-        raise UsageError("SOURCE_DATE_EPOCH must be seconds since 1970", path=text)
+        raise UsageError(
+            "SOURCE_DATE_EPOCH must be seconds since 1970",
+            path=text,
+            remedy="unset it, or set it to a whole number",
+        )
     return int(text)
 
 
@@ -81,10 +85,16 @@ def _source(path: Path) -> AbstractContextManager[PackageSource]:
 
 
 @click.command("build")
-@click.argument("manifest", type=click.Path(path_type=Path))
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="File or directory of the bundle.")
+@click.argument("manifest", type=click.Path(path_type=Path, readable=False))
 @click.option(
-    "--key", "keys", multiple=True, type=click.Path(), help="Private key to sign with; can be repeated."
+    "--output", "-o", type=click.Path(path_type=Path, readable=False), help="File or directory of the bundle."
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(readable=False),
+    help="Private key to sign with; can be repeated.",
 )
 @click.option(
     "--level", default=9, show_default=True, type=click.IntRange(1, 19), help="Compression level of zstd."
@@ -119,20 +129,24 @@ def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[st
         "notes": list(source.notes),
     }
     line = f"{shown(built.path)}: {shown(built.identity)}, {size_text(built.size)} ({size_text(built.content)} of files)"
-    session.screen.result(document, [line])
+    session.screen.done(document, [line])
     return 0
 
 
 @click.command("sign")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path(path_type=Path, readable=False))
 @click.option(
-    "--key", "keys", multiple=True, type=click.Path(), help="Private key to sign with; can be repeated."
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(readable=False),
+    help="Private key to sign with; can be repeated.",
 )
 @click.option(
     "--signature",
     "signatures",
     multiple=True,
-    type=click.Path(),
+    type=click.Path(readable=False),
     help="A signature that `ssh-keygen -Y sign` made over .intact/manifest.toml (an agent's key); can be repeated.",
 )
 @click.pass_obj
@@ -153,7 +167,7 @@ def _sign(session: Session, bundle: Path, keys: tuple[str, ...], signatures: tup
             lines.append(f"{shown(bundle)}: signed by {fingerprint}")
         else:
             lines.append(f"{shown(bundle)}: was signed by {fingerprint} already")
-    session.screen.result({"bundle": str(bundle), "added": added}, lines)
+    session.screen.done({"bundle": str(bundle), "added": added}, lines)
     return 0
 
 

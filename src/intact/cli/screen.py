@@ -1,23 +1,38 @@
 """Acts. What goes to standard output, what to standard error, and when does a progress bar appear?
 
 Standard output gets results: text, or with ``--json`` exactly one JSON document. Everything else goes to standard
-error. A bar appears on a terminal only, after one second.
+error. A bar appears on a terminal only, after one second. A reader that has seen enough (``pkg list | head``) is no
+error; a full disk behind standard output is.
 """
 
+import errno
 import json
+import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
+from intact.cli.endings import OutputLost
 from intact.cli.words import error_lines, shown
 from intact.model.errors import IntactError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["ProgressBar", "Screen"]
+__all__ = ["ProgressBar", "Screen", "finish_output"]
 
 _PATIENCE = 1.0
+
+
+def finish_output(stream: TextIO) -> None:
+    """Write what is buffered; what does not go away goes nowhere, or Python would fail with it at its exit."""
+    try:
+        stream.flush()
+    except OSError:  # it has been told, as far as somebody can be told
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 class Screen:
@@ -28,17 +43,31 @@ class Screen:
         self.quiet = quiet
 
     def result(self, document: dict[str, Any], lines: "list[str]") -> None:
-        """Print the result: as JSON, or as lines (already escaped)."""
-        if self.as_json:
-            print(json.dumps(document, indent=2, ensure_ascii=True))
-        else:
-            for line in lines:
-                print(line)
+        """Print what was asked: as JSON, or as lines (already escaped).
+
+        Raises:
+            OutputLost: standard output does not take it.
+        """
+        text = json.dumps(document, indent=2, ensure_ascii=True) if self.as_json else "\n".join(lines)
+        if not text:
+            return
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            finish_output(sys.stdout)
+        except OSError as error:
+            finish_output(sys.stdout)
+            name = errno.errorcode.get(error.errno or 0, "unknown error")
+            raise OutputLost(f"{name} ({error.strerror})") from error
+
+    def done(self, document: dict[str, Any], lines: "list[str]") -> None:
+        """Tell what was done: as `result`, but a quiet command has no lines for it."""
+        self.result(document, [] if self.quiet else lines)
 
     def say(self, text: str) -> None:
         """Tell a person something that is not the result."""
         if not self.quiet:
-            print(shown(text), file=sys.stderr)
+            _tell(shown(text))
 
     def error(self, error: IntactError) -> None:
         """Tell what went wrong."""
@@ -55,9 +84,16 @@ class Screen:
                 },
                 "exit_code": error.exit_code,
             }
-            print(json.dumps(document, indent=2, ensure_ascii=True))
+            with suppress(OutputLost):  # the lines say it, too
+                self.result(document, [])
         for line in error_lines(error):
-            print(line, file=sys.stderr)
+            _tell(line)
+
+
+def _tell(line: str) -> None:
+    """Write a line for a person; work is not given up because nobody listens."""
+    with suppress(OSError):
+        print(line, file=sys.stderr)
 
 
 class ProgressBar:

@@ -194,8 +194,11 @@ class UnknownTransaction(IntactError):
 
 
 _REMEDIES = {
+    errno_names.ENOENT: "look whether the path is spelled right (ls -l), then run the command again",
+    errno_names.ENOTDIR: "look whether the path is spelled right (ls -l), then run the command again",
     errno_names.ENOSPC: "free some space or inodes on that filesystem, then run the same command again",
     errno_names.EDQUOT: "raise the quota or free some space, then run the same command again",
+    errno_names.EISDIR: "name a file in that directory",
     errno_names.EROFS: "remount the filesystem writable (mount -o remount,rw), then run the same command again",
     errno_names.EACCES: "run the command as root or as the owner of the root",
     errno_names.EPERM: "run the command as root; if you are, look for immutable files (lsattr)",

@@ -44,7 +44,7 @@ def install(
     now = environment.clock()
     bundles = [verify(source, store, now=now, allow_unsigned=options.allow_unsigned) for source in sources]
     _check_architectures(bundles, options)
-    with change(root, environment) as recovered, root.database() as database:
+    with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
         prepared = prepare(root, database, tuple(bundles), (), options, environment.clock())
         return execute(root, prepared, environment, recovered, dry_run=options.dry_run)
 

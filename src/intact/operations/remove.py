@@ -22,7 +22,7 @@ def remove(root: Root, names: Sequence[str], options: InstallOptions, environmen
         UnknownPackage: one of them is not installed.
         Conflict: another package needs one of them.
     """
-    with change(root, environment) as recovered, root.database() as database:
+    with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
         insist_on_installed(database, names)
         unique = tuple(sorted(set(names)))
         prepared = prepare(root, database, (), unique, options, environment.clock())

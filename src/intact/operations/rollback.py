@@ -43,7 +43,7 @@ def roll_back_to(
         UnknownTransaction: there is none, it was undone already, or its content is no longer retained.
         Conflict: something that nobody planned with is in the way.
     """
-    with change(root, environment) as recovered, root.database() as database:
+    with change(root, environment, dry_run=dry_run) as recovered, root.database() as database:
         undone = choose_undone(database.history(), number)
         prepared = _prepare(root, database, undone)
         return execute(root, prepared, environment, recovered, dry_run=dry_run)
@@ -60,7 +60,7 @@ def choose_undone(history: Sequence[TransactionRecord], number: int | None) -> t
     """
     committed = [one for one in history if one.outcome is Outcome.COMMITTED]
     if not committed:
-        raise UnknownTransaction("there is no transaction to roll back")
+        raise UnknownTransaction("there is no transaction to roll back", remedy=_REMEDY)
     number = committed[0].id if number is None else number
     if number not in {one.id for one in committed}:
         raise UnknownTransaction(f"there is no committed transaction {number}", remedy=_REMEDY)
@@ -208,7 +208,11 @@ def _insist_on_free_directories(changes: Sequence[Change], terrain: Terrain) -> 
                 elif path in terrain.listings:
                     pending.append(path)
     if problems:
-        raise Conflict("this cannot be rolled back as it is", details=problems)
+        raise Conflict(
+            "this cannot be rolled back as it is",
+            details=problems,
+            remedy="solve what is named above, then run the same command again",
+        )
 
 
 def _packages_before(root: Root, undone: Sequence[TransactionRecord]) -> tuple[_Packages, tuple[str, ...]]:

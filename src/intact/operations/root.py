@@ -112,11 +112,14 @@ def _root(path: str, disk: Disk) -> Root:
 
 
 @contextmanager
-def change(root: Root, environment: Environment, *, recovery: bool = True) -> Iterator[tuple[Recovered, ...]]:
+def change(
+    root: Root, environment: Environment, *, recovery: bool = True, dry_run: bool = False
+) -> Iterator[tuple[Recovered, ...]]:
     """Hold the lock of a root, after finishing or undoing what an earlier run left.
 
     Args:
         recovery: False leaves an interrupted transaction to the caller.
+        dry_run: in a root without state there is nothing to hold or to recover, and nothing is made.
 
     Yields:
         What was recovered.
@@ -126,6 +129,9 @@ def change(root: Root, environment: Environment, *, recovery: bool = True) -> It
         RecoveryFailed: an interrupted transaction could be neither finished nor undone.
     """
     private = root.disk.observe(root.layout.private)
+    if private is None and dry_run:
+        yield ()
+        return
     if private is None:
         _insist_on_permission(root)
         _insist_on_complete_root(root)

@@ -4,6 +4,7 @@ The file is never modified after it was published: the next one replaces it by a
 immutable, without any lock, and no reader can delay or block a writer, whoever the reader is.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ class Database:
             connection = sqlite3.connect(":memory:")
             connection.executescript(SCHEMA)
             return cls(connection, str(path))
-        uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+        uri = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro&immutable=1"
         try:
             connection = sqlite3.connect(uri, uri=True)
         except sqlite3.Error as error:

@@ -212,17 +212,22 @@ def transaction_to_row(record: TransactionRecord) -> Row:
     return (
         record.id,
         record.kind,
-        record.command,
+        _unicode(record.command),
         record.started,
         record.finished,
         record.outcome.value,
-        record.reason,
+        _unicode(record.reason),
         json.dumps(packages),
         json.dumps(record.notes),
         json.dumps(record.undoes),
         int(record.retained),
         record.size,
     )
+
+
+def _unicode(text: str) -> str:
+    """Escape what SQLite's TEXT cannot hold: file names on a command line may have any bytes (PEP 383)."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def transaction_from_row(row: Row) -> TransactionRecord:

@@ -73,10 +73,10 @@ def parse_public_key(line: str) -> PublicKey:
         KeyFault: it is no Ed25519 key, or a weak one.
     """
     fields = line.strip().split(None, 2)
-    if len(fields) < 2 or "\n" in line.strip():
-        raise KeyFault("a public key is one line: ssh-ed25519 BASE64 COMMENT")
     if "PRIVATE KEY" in line:
         raise KeyFault("this is a private key; trust the .pub file beside it")
+    if len(fields) < 2 or "\n" in line.strip():
+        raise KeyFault("a public key is one line: ssh-ed25519 BASE64 COMMENT")
     if fields[0] != "ssh-ed25519":
         raise KeyFault(
             f"the key is of kind {fields[0]!r}; only ssh-ed25519 is accepted (ssh-keygen -t ed25519)"
