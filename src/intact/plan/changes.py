@@ -31,6 +31,7 @@ class Decisions:
     Attributes:
         owned: what the incoming packages will own, by package.
         taken_over: locations that other packages lose, by package.
+        beside: where the new version of a kept configuration file is laid, and whose it is.
         notes: what a person should know, one line each.
         problems: what stands in the way, one line each; if there are any, nothing may be done.
     """
@@ -39,6 +40,7 @@ class Decisions:
     attributes: list[AttributeChange] = field(default_factory=list)
     owned: dict[str, list[OwnedEntry]] = field(default_factory=dict)
     taken_over: dict[str, list[RelPath]] = field(default_factory=dict)
+    beside: dict[RelPath, Wanted] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -50,7 +52,8 @@ def decide(situation: Situation) -> Decisions:
     for location in sorted({*situation.wanted, *situation.leaving}):
         wanted = situation.wanted.get(location, ())
         if not wanted:
-            _decide_departure(situation, location, decisions)
+            if location not in decisions.beside:  # sorted behind its file, so that is decided by now
+                _decide_departure(situation, location, decisions)
         elif _agree(location, wanted, decisions):
             _decide_arrival(situation, wanted[0], decisions, renew=location in linked)
     _note_ownership(situation, decisions)
@@ -187,12 +190,40 @@ def _decide_config_file(situation: Situation, wanted: Wanted, seen: Observed, de
     if verdict is ConfigVerdict.PUT:
         decisions.changes.append(Change(wanted.location, _with_local_attributes(before, seen, new), seen))
     elif verdict is ConfigVerdict.KEEP_AND_LAY_BESIDE:
-        beside = RelPath(wanted.location + NEW_SUFFIX)
-        lying = situation.observed.get(beside)
-        decisions.changes.append(Change(beside, new, lying, keep=lying is not None))
-        decisions.notes.append(
-            f"/{wanted.location}: configuration file edited here; it is kept, the new version is /{beside}"
+        _lay_beside(situation, wanted, new, decisions)
+
+
+def _lay_beside(situation: Situation, wanted: Wanted, new: NewFile, decisions: Decisions) -> None:
+    """Keep a person's version of a configuration file, and put the new one where it can be compared."""
+    beside = RelPath(wanted.location + NEW_SUFFIX)
+    lying = situation.observed.get(beside)
+    obstacle = _obstacle_beside(situation, beside, lying)
+    if obstacle is not None:
+        decisions.problems.append(
+            f"/{beside}: {obstacle}, but the new version of /{wanted.location}, which was edited here, has to lie"
+            " there; move one of them away first"
         )
+        return
+    before = situation.leaving.get(beside, ())
+    is_ours = lying is not None and bool(before) and is_as_installed(before[0], lying)
+    decisions.beside[beside] = wanted
+    decisions.changes.append(Change(beside, new, lying, keep=lying is not None and not is_ours))
+    decisions.notes.append(
+        f"/{wanted.location}: configuration file edited here; it is kept, the new version is /{beside}"
+    )
+
+
+def _obstacle_beside(situation: Situation, beside: RelPath, lying: Observed | None) -> str | None:
+    """Say what keeps the new version from lying beside the old one, if anything."""
+    owners = [one.package for one in situation.staying.get(beside, ())]
+    owners += [one.package for one in situation.wanted.get(beside, ())]
+    if owners:
+        return f"belongs to {owners[0]}"
+    if beside in situation.terrain.mount_points:
+        return "is a mount point"
+    if lying is not None and lying.kind in {Kind.DIRECTORY, Kind.OTHER}:
+        return f"is a {'directory' if lying.kind is Kind.DIRECTORY else 'device, pipe or socket'}"
+    return None
 
 
 def _with_local_attributes(before: OwnedEntry | None, seen: Observed, new: NewFile) -> NewFile:
@@ -309,10 +340,6 @@ def _note_ownership(situation: Situation, decisions: Decisions) -> None:
             owned = decisions.owned.setdefault(wanted.package, [])
             if not _is_foreign_directory(situation, wanted):
                 owned.append(owned_entry(wanted, files))
-    for change in decisions.changes:
-        original = RelPath(change.location.removesuffix(NEW_SUFFIX))
-        if change.location not in situation.wanted and isinstance(change.new, NewFile):
-            wanted = situation.wanted[original][0]
-            beside = replace(wanted, location=change.location)
-            entry = replace(owned_entry(beside, {}), path=change.location, config=False)
-            decisions.owned[wanted.package].append(entry)
+    for beside, wanted in decisions.beside.items():
+        entry = owned_entry(replace(wanted, location=beside), {})
+        decisions.owned[wanted.package].append(replace(entry, path=beside, config=False))
