@@ -77,9 +77,11 @@ def as_seen(part: Part | _Other, number: int = 1) -> Observed:
     if isinstance(part, _Other):
         return Observed(Kind.OTHER, 0o644, 0, 0, 0, 0, number)
     match part.entry:
-        case FileEntry(_, mode, owner, group, mtime, size, content):
+        case FileEntry(_, mode, owner, group, mtime, size, content, _, xattrs):
             uid, gid = int(owner), int(group)
-            return Observed(Kind.FILE, mode, uid, gid, size, mtime * 10**9, number, digest=content)
+            return Observed(
+                Kind.FILE, mode, uid, gid, size, mtime * 10**9, number, digest=content, xattrs=xattrs
+            )
         case DirectoryEntry(_, mode, owner, group):
             return Observed(Kind.DIRECTORY, mode, int(owner), int(group), 0, 0, number, links=2)
         case SymlinkEntry(_, target, owner, group):
