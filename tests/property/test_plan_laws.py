@@ -99,11 +99,11 @@ def paths_of(action: Action) -> list[RelPath]:
         case Create(path, _, _, below):
             return [path, *(node.path for node in below)]
         case Replace(path, _, _, _, below, was_below, _):
-            return [path, *{node.path for node in (*below, *was_below)}]
+            return [path, *({node.path for node in below} | {node.path for node in was_below})]
         case Remove(path, _, _, was_below):
             return [path, *(node.path for node in was_below)]
-        case RemoveDirectory() | SetAttributes():
-            return [action.path]
+        case RemoveDirectory(path) | SetAttributes(path):
+            return [path]
 
 
 def persons_work(root: ModelRoot) -> dict[RelPath, Observed]:
