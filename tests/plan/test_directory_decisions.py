@@ -138,6 +138,21 @@ def test_otherwise_what_keeps_it_from_going_is_named(
     assert problem.endswith("first")
 
 
+def test_a_directory_inside_that_another_package_shares_keeps_it_from_going() -> None:
+    both = [directory(AT), directory(f"{AT}/e")]
+    decisions = decide(
+        given(
+            wanted={"a": [file(AT, "now a file")]},
+            leaving={"a": both},
+            staying={"b": both},
+            there=both,
+            replaces=[("a", "b")],
+        )
+    )
+    (problem,) = decisions.problems
+    assert f"/{AT}/e in it is not part of the package" in problem
+
+
 def test_a_directory_of_nobody_is_never_replaced_even_when_empty_or_given_up() -> None:
     situation = given(wanted={"a": [file(AT, "x")]}, there=[directory(AT)], overwrite=[AT])
     assert decide(situation).problems == [f"/{AT}: is a directory that no package owns; move it away first"]

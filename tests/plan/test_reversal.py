@@ -17,7 +17,7 @@ from intact.model.objects import (
 )
 from intact.model.paths import RelPath
 from intact.plan.change import Change
-from intact.plan.reversal import Image, Reversal, reverse
+from intact.plan.reversal import Image, Reversal, merge_images, reverse
 from support.situations import as_seen, device, digest, wanted_by
 from support.workshop import Part, directory, file, symlink
 
@@ -237,13 +237,47 @@ def test_different_files_do_not_become_one(other: Observed) -> None:
     assert all(isinstance(change.new, NewFile) for change in reversal.changes)
 
 
-def test_a_replaced_further_name_is_judged_by_the_file_s_content() -> None:
-    first, twin = RelPath("a"), RelPath("b")
-    images = {
-        first: image(file(first, "1"), file(first, "2"), first),
-        twin: Image(twin, as_seen(file(twin, "1")), SLOT, NewHardlink(first)),
-    }
-    seen = {first: as_seen(file(first, "2")), twin: as_seen(file(twin, "edited"))}
+FIRST, TWIN = RelPath("a"), RelPath("b")
+
+
+def with_two_names(text: str, *, old: str) -> list[Image]:
+    """The images of a transaction that put a file with two names in the place of two files."""
+    return [
+        Image(TWIN, as_seen(file(TWIN, old)), SLOT, NewHardlink(FIRST)),
+        Image(FIRST, as_seen(file(FIRST, old)), SLOT, put(file(FIRST, text))),
+    ]
+
+
+def test_a_further_name_is_judged_by_the_file_s_content() -> None:
+    images = merge_images([with_two_names("2", old="1")])
+    seen = {FIRST: as_seen(file(FIRST, "2")), TWIN: as_seen(file(TWIN, "edited"))}
     reversal = reverse(images, seen, frozenset())
-    assert [change.location for change in reversal.changes] == [first]
+    assert [change.location for change in reversal.changes] == [FIRST]
     assert reversal.notes == ["/b: edited since; it is kept"]
+
+
+@pytest.mark.parametrize(("there", "goes"), [("2", True), ("edited", False)])
+def test_a_further_name_is_known_even_if_its_file_was_removed_later(there: str, goes: bool) -> None:  # noqa: FBT001  a parameter of the test
+    later = [Image(FIRST, as_seen(file(FIRST, "2")), SLOT, None)]
+    images = merge_images([with_two_names("2", old="1"), later])
+    reversal = reverse(images, {FIRST: None, TWIN: as_seen(file(TWIN, there))}, frozenset())
+    assert (TWIN in [change.location for change in reversal.changes]) is goes
+
+
+def test_a_further_name_that_changed_its_file_is_known_by_its_newest() -> None:
+    images = merge_images([with_two_names("2", old="1"), with_two_names("3", old="2")])
+    seen = {at: as_seen(file(at, "3")) for at in (FIRST, TWIN)}
+    reversal = reverse(images, seen, frozenset())
+    assert {change.location for change in reversal.changes} == {FIRST, TWIN}
+    assert all(isinstance(c.new, NewFile) and c.new.digest == digest("1") for c in reversal.changes)
+
+
+def test_a_mode_that_was_set_on_a_further_name_stays() -> None:
+    images = merge_images([with_two_names("2", old="1")])
+    seen = {at: as_seen(file(at, "2", 0o600)) for at in (FIRST, TWIN)}
+    modes = [
+        change.new.attributes.mode
+        for change in reverse(images, seen, frozenset()).changes
+        if isinstance(change.new, NewFile)
+    ]
+    assert modes == [0o600, 0o600]

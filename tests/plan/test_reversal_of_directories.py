@@ -53,7 +53,7 @@ def test_attributes_that_somebody_took_back_already_are_left_alone() -> None:
 
 def test_a_directory_that_was_removed_and_made_again_gets_its_first_attributes_back() -> None:
     steps: list[Action] = [RemoveDirectory(D, folder(0o700)), Create(D, 0, NewDirectory(OPEN))]
-    images = merge_images(image for step in steps for image in images_of(step, SLOT))
+    images = merge_images(images_of(step, SLOT) for step in steps)
     reversal = reverse(images, {D: FOLDER}, frozenset())
     assert [change.new for change in reversal.attributes] == [CLOSED]
 
@@ -63,7 +63,7 @@ def test_of_two_changes_of_attributes_the_first_one_is_gone_back_to() -> None:
         SetAttributes(D, CLOSED, FOLDER),
         SetAttributes(D, Attributes(0o711, 0, 0), folder(0o700)),
     ]
-    images = merge_images(image for step in steps for image in images_of(step, SLOT))
+    images = merge_images(images_of(step, SLOT) for step in steps)
     reversal = reverse(images, {D: folder(0o711)}, frozenset())
     assert [change.new for change in reversal.attributes] == [OPEN]
 
@@ -119,13 +119,13 @@ def test_of_several_transactions_the_first_knows_what_was_and_the_last_what_is()
         (Replace(X, 0, NEW_LINK, INNER), first),
         (Replace(X, 0, NewSymlink("q", 0, 0), middle), last),
     ]
-    merged = merge_images(image for action, slot in steps for image in images_of(action, slot))
+    merged = merge_images(images_of(action, slot) for action, slot in steps)
     assert merged == {X: Image(X, INNER, first, NewSymlink("q", 0, 0))}
 
 
 def test_what_came_and_went_in_between_leaves_nothing_to_do() -> None:
     steps: list[Action] = [Create(X, 0, NEW_LINK), Remove(X, 0, as_seen(symlink("d/x", "z")))]
-    merged = merge_images(image for action in steps for image in images_of(action, SLOT))
+    merged = merge_images(images_of(action, SLOT) for action in steps)
     reversal = reverse(merged, {X: None}, frozenset())
     assert (reversal.changes, reversal.notes, reversal.problems) == ([], [], [])
 
@@ -157,6 +157,13 @@ def test_a_directory_that_was_deleted_since_is_made_again_for_what_comes_back() 
     changes = {change.location: change.new for change in reversal.changes}
     assert changes[D] == NewDirectory(CLOSED)
     assert reversal.problems == []
+
+
+def test_a_deleted_directory_in_the_place_of_which_a_file_lies_is_told_once() -> None:
+    deep = RelPath("d/e/y")
+    seen: dict[RelPath, Observed | None] = {D: as_seen(file("d", "mine")), deep.parent: None, deep: None}
+    reversal = reverse({deep: Image(deep, INNER, SLOT, None)}, seen, frozenset(), {deep.parent: CLOSED})
+    assert len(reversal.problems) == 1
 
 
 def test_a_deleted_directory_of_which_nothing_is_known_is_a_problem_told_once() -> None:

@@ -172,7 +172,7 @@ class ModelRoot:
         """Plan the way back over the newest transactions, as `operations.rollback` does."""
         undone = self.history[-transactions:]
         images = merge_images(
-            image for done in undone for action, slot in done.steps for image in images_of(action, slot)
+            [image for action, slot in done.steps for image in images_of(action, slot)] for done in undone
         )
         entries = [entry for owned in self.owned.values() for entry in owned]
         is_config = frozenset(

@@ -93,7 +93,7 @@ def _way_back(newest_first: Sequence[TransactionRecord], number: int) -> tuple[T
 def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]) -> Prepared:
     plans = [_read_plan(root, one.id) for one in reversed(undone)]
     images = merge_images(
-        image for plan in plans for step in plan.steps for image in images_of(step.action, step.slot)
+        [image for step in plan.steps for image in images_of(step.action, step.slot)] for plan in plans
     )
     vanished = _vanished(root, images)
     images = {at: image for at, image in images.items() if at not in vanished}

@@ -5,7 +5,7 @@ oldest knows what stood there first, the newest what should stand there now. Whe
 somebody has edited it since, and that stays.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from intact.model.actions import Action, Create, Remove, RemoveDirectory, Replace, SetAttributes
@@ -38,7 +38,7 @@ class Image:
     Attributes:
         before: what stood there; None for nothing.
         backup: where it lies now, if it is a file or link that was moved away.
-        after: what was put there; None for nothing.
+        after: what was put there; None for nothing. Once merged, a further name is the file that it shares.
     """
 
     location: RelPath
@@ -85,12 +85,16 @@ def _inside(slot: RelPath, top: RelPath, path: RelPath) -> RelPath:
     return RelPath(slot + path[len(top) :])
 
 
-def merge_images(oldest_first: Iterable[Image]) -> dict[RelPath, Image]:
+def merge_images(oldest_first: Iterable[Sequence[Image]]) -> dict[RelPath, Image]:
     """Join the images of several transactions: before from the oldest, after from the newest."""
     merged: dict[RelPath, Image] = {}
-    for image in oldest_first:
-        first = merged.get(image.location)
-        merged[image.location] = image if first is None else replace(first, after=image.after)
+    for images in oldest_first:
+        put = {image.location: image.after for image in images}
+        for image in images:
+            # A later transaction may take the file away and leave its further name, so look now.
+            after = put.get(image.after.target) if isinstance(image.after, NewHardlink) else image.after
+            first = merged.get(image.location, image)
+            merged[image.location] = replace(first, after=after)
     return merged
 
 
@@ -112,7 +116,7 @@ def reverse(
     laid: set[RelPath] = set()
     for location in sorted(images):
         image, seen = images[location], observed.get(location)
-        untouched = _stands_after(image, seen, images)
+        untouched = _stands_after(image, seen)
         if location in laid:  # sorted behind its configuration file, which decided
             continue
         if image.before is None:
@@ -120,7 +124,7 @@ def reverse(
         elif seen is not None and _is_before(image.before, seen):
             _restore_attributes(image, image.before, seen, reversal)
         elif untouched or (seen is None and location not in is_config):
-            new = _with_local_attributes(_restored(image), image, seen, images)
+            new = _with_local_attributes(_restored(image), image, seen)
             reversal.changes.append(Change(location, new, seen))
         elif location in is_config and image.before.kind is Kind.FILE and seen is not None:
             laid.add(_lay_beside(image, images, observed, reversal))
@@ -157,13 +161,9 @@ def _insist_on_directories(
             reversal.problems.append(f"/{above}: the directory is gone; make it again first")
 
 
-def _with_local_attributes(
-    new: NewObject, image: Image, seen: Observed | None, images: Mapping[RelPath, Image]
-) -> NewObject:
+def _with_local_attributes(new: NewObject, image: Image, seen: Observed | None) -> NewObject:
     """Keep a mode or owner that an administrator has set since."""
     after = image.after
-    if isinstance(after, NewHardlink):
-        after = images[after.target].after if after.target in images else None
     if seen is None or not isinstance(new, NewFile) or not isinstance(after, NewFile):
         return new
     given = after.attributes
@@ -172,14 +172,9 @@ def _with_local_attributes(
     return replace(new, attributes=replace(new.attributes, mode=seen.mode, uid=seen.uid, gid=seen.gid))
 
 
-def _stands_after(image: Image, seen: Observed | None, images: Mapping[RelPath, Image]) -> bool:
+def _stands_after(image: Image, seen: Observed | None) -> bool:
     """Tell whether what stands there is what the newest transaction left."""
     after = image.after
-    if isinstance(after, NewHardlink):
-        first = images.get(after.target)
-        after = first.after if first is not None else None
-        if after is None:
-            return seen is not None and seen.kind is Kind.FILE
     match after:
         case None:
             return seen is None
@@ -190,7 +185,7 @@ def _stands_after(image: Image, seen: Observed | None, images: Mapping[RelPath, 
         case NewSymlink(target, _, _):
             return seen is not None and seen.kind is Kind.SYMLINK and seen.target == target
         case NewHardlink():
-            return False
+            raise AssertionError(image)
         case _:
             assert_never(after)
 
@@ -272,7 +267,7 @@ def _lay_beside(
             " which was edited since; move it away first"
         )
         return place
-    is_ours = place in images and _stands_after(images[place], lying, images)
+    is_ours = place in images and _stands_after(images[place], lying)
     reversal.changes.append(Change(place, _restored(image), lying, keep=lying is not None and not is_ours))
     reversal.notes.append(f"/{image.location}: edited since; it is kept, the version from before is /{place}")
     return place
