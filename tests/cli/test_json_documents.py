@@ -86,7 +86,9 @@ def test_the_schema_is_a_schema() -> None:
 
 
 def test_the_schema_has_every_command_and_no_other() -> None:
-    assert sorted(PROMISED) == sorted([*leaves(), "recover --status", "recover --rebuild", "history --keep", "error"])
+    assert sorted(PROMISED) == sorted(
+        [*leaves(), "recover --status", "recover --rebuild", "history --keep", "error"]
+    )
 
 
 def test_every_key_is_promised_and_none_is_optional() -> None:

@@ -11,16 +11,15 @@ from dataclasses import replace
 from intact.model.actions import PackageChange, Plan
 from intact.model.errors import UNCHANGED, Conflict, JournalDamaged, RecoveryFailed, UnknownTransaction
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
-from intact.model.objects import Kind, NewDirectory
+from intact.model.objects import Attributes, Kind, NewDirectory
 from intact.model.paths import RelPath
 from intact.operations.execute import Prepared, execute
 from intact.operations.receipt import Receipt
 from intact.operations.root import Environment, Root, change
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
 from intact.plan.assemble import Terrain, assemble
-from intact.plan.change import Change
 from intact.plan.config import NEW_SUFFIX
-from intact.plan.reversal import Image, images_of, merge_images, reverse
+from intact.plan.reversal import Image, Reversal, images_of, merge_images, reverse
 from intact.state.database import Database
 from intact.transaction.journal import Journal
 from intact.transaction.phases import Phase
@@ -95,7 +94,7 @@ def _way_back(newest_first: Sequence[TransactionRecord], number: int) -> tuple[T
 def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]) -> Prepared:
     plans = [_read_plan(root, one.id) for one in reversed(undone)]
     images = merge_images(
-        image for plan in plans for step in plan.steps for image in images_of(step.action, step.slot)
+        [image for step in plan.steps for image in images_of(step.action, step.slot)] for plan in plans
     )
     vanished = _vanished(root, images)
     images = {at: image for at, image in images.items() if at not in vanished}
@@ -103,12 +102,13 @@ def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]
     owners = database.owners(images)
     is_config = frozenset(at for at, entries in owners.items() if any(one.config for one in entries))
     beside = [RelPath(at + NEW_SUFFIX) for at in is_config]
-    observed = observe_locations(root.disk, [*images, *beside], owners)
+    above = [directory for at in images for directory in at.ancestors]
+    observed = observe_locations(root.disk, [*images, *beside, *above], owners)
     terrain = survey_terrain(root.disk, observed, images)
-    reversal = reverse(images, observed, is_config)
-    _insist_on_free_directories(reversal.changes, terrain)
-    actions = assemble(with_rights(root.disk, reversal.changes), reversal.attributes, terrain)
     installed, removed = _packages_before(root, undone)
+    reversal = reverse(images, observed, is_config, _directories(installed))
+    _insist_on_room(reversal, terrain)
+    actions = assemble(with_rights(root.disk, reversal.changes), reversal.attributes, terrain)
     names = sorted({*removed, *(package.identity.name for package, _ in installed)})
     before = tuple(
         (package, tuple(database.entries(name)))
@@ -125,6 +125,16 @@ def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]
         before=before,
         undoes=tuple(one.id for one in undone),
     )
+
+
+def _directories(packages: _Packages) -> dict[RelPath, Attributes]:
+    """Say which attributes the directories of the packages have."""
+    return {
+        entry.location: Attributes(entry.mode, entry.uid, entry.gid, None, entry.xattrs)
+        for _, entries in packages
+        for entry in entries
+        if entry.kind is Kind.DIRECTORY
+    }
 
 
 def _vanished(root: Root, images: Mapping[RelPath, Image]) -> dict[RelPath, str]:
@@ -184,15 +194,15 @@ def _read_plan(root: Root, number: int) -> TransactionPlan:
     return parse_plan(text, f"/{places.plan}")
 
 
-def _insist_on_free_directories(changes: Sequence[Change], terrain: Terrain) -> None:
+def _insist_on_room(reversal: Reversal, terrain: Terrain) -> None:
     """A directory can make room for what was there before only if nothing else is in it.
 
     Raises:
-        Conflict: names what is in the way.
+        Conflict: names all that is in the way.
     """
-    going = {one.location for one in changes if one.new is None}
-    problems = []
-    for one in changes:
+    going = {one.location for one in reversal.changes if one.new is None}
+    problems = list(reversal.problems)
+    for one in reversal.changes:
         is_directory = one.old is not None and one.old.kind is Kind.DIRECTORY
         if not is_directory or one.new is None or isinstance(one.new, NewDirectory):
             continue

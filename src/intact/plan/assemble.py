@@ -78,17 +78,19 @@ def _taken_apart(action: Action) -> list[Action]:
 def _arrivals(ordered: Sequence[Change], removals: dict[RelPath, Observed]) -> list[Action]:
     """Create and Replace actions; what they take along is taken out of `removals`."""
     found: list[tuple[Change, list[Node]]] = []
+    trees: dict[RelPath, list[Node]] = {}
     for change in ordered:
         if change.new is None:
             continue
-        if (
-            found
-            and isinstance(found[-1][0].new, NewDirectory)
-            and change.location.is_below(found[-1][0].location)
-        ):
-            found[-1][1].append(Node(change.location, change.new))
-        else:
-            found.append((change, []))
+        # Not simply the last one: "d-x" sorts between "d" and "d/x".
+        tree = next((trees[above] for above in change.location.ancestors if above in trees), None)
+        if tree is not None:
+            tree.append(Node(change.location, change.new))
+            continue
+        below: list[Node] = []
+        found.append((change, below))
+        if isinstance(change.new, NewDirectory):
+            trees[change.location] = below
     return [_arrival(change, tuple(below), removals) for change, below in found]
 
 

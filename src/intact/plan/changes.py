@@ -31,6 +31,7 @@ class Decisions:
     Attributes:
         owned: what the incoming packages will own, by package.
         taken_over: locations that other packages lose, by package.
+        beside: where the new version of a kept configuration file is laid, and whose it is.
         notes: what a person should know, one line each.
         problems: what stands in the way, one line each; if there are any, nothing may be done.
     """
@@ -39,6 +40,7 @@ class Decisions:
     attributes: list[AttributeChange] = field(default_factory=list)
     owned: dict[str, list[OwnedEntry]] = field(default_factory=dict)
     taken_over: dict[str, list[RelPath]] = field(default_factory=dict)
+    beside: dict[RelPath, Wanted] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -50,10 +52,11 @@ def decide(situation: Situation) -> Decisions:
     for location in sorted({*situation.wanted, *situation.leaving}):
         wanted = situation.wanted.get(location, ())
         if not wanted:
-            _decide_departure(situation, location, decisions)
+            if location not in decisions.beside:  # sorted behind its file, so that is decided by now
+                _decide_departure(situation, location, decisions)
         elif _agree(location, wanted, decisions):
             _decide_arrival(situation, wanted[0], decisions, renew=location in linked)
-    _settle_hardlinks(situation, decisions)
+    _settle_names_of_kept_files(situation, decisions)
     _note_ownership(situation, decisions)
     return decisions
 
@@ -62,8 +65,15 @@ def _agree(location: RelPath, wanted: Sequence[Wanted], decisions: Decisions) ->
     """Several incoming packages may share a directory, nothing else."""
     if len(wanted) == 1 or all(isinstance(one.new, NewDirectory) for one in wanted):
         return True
-    names = " and ".join(sorted({one.package for one in wanted}))
-    decisions.problems.append(f"/{location}: {names} both bring it; install one of them, not both")
+    names = sorted({one.package for one in wanted})
+    if len(names) == 1:
+        paths = " and ".join(f"/{one.entry.path}" for one in wanted)
+        problem = (
+            f"{paths} of {names[0]} are one place here, because of a link; replace the link by a directory"
+        )
+    else:
+        problem = f"{' and '.join(names)} bring it; install only one of them"
+    decisions.problems.append(f"/{location}: {problem}")
     return False
 
 
@@ -81,26 +91,40 @@ def _hardlinked_groups_to_renew(situation: Situation) -> set[RelPath]:
     for first, others in groups.items():
         locations = [first, *(other.location for other in others)]
         seen = [situation.observed.get(location) for location in locations]
-        new = situation.wanted[first][0].new
-        before = _owner_before(situation, situation.wanted[first][0])
-        intact = all(
-            one is not None
-            and isinstance(new, NewFile)
-            and _stands(one, _with_local_attributes(before, one, new))
-            for one in seen
-        )
+        new = _first_name(situation, first, seen[0])
+        intact = new is not None and all(one is not None and _stands(one, new) for one in seen)
         if not intact or len({one.inode for one in seen if one}) != 1:
             renew.update(locations)
     return renew
 
 
-def _settle_hardlinks(situation: Situation, decisions: Decisions) -> None:
-    """Let a name whose first name stays as somebody has made it become a file of its own."""
-    arriving = {change.location for change in decisions.changes if isinstance(change.new, NewFile)}
-    for number, change in enumerate(decisions.changes):
-        if isinstance(change.new, NewHardlink) and change.new.target not in arriving:
-            first = situation.wanted[change.new.target][0].new
-            decisions.changes[number] = replace(change, new=first)
+def _first_name(situation: Situation, location: RelPath, seen: Observed | None) -> NewFile | None:
+    """Return the file that hardlinks share, as it shall stand; None if an obstacle keeps it from coming."""
+    for wanted in situation.wanted.get(location, ()):
+        if isinstance(wanted.new, NewFile):
+            if seen is None:
+                return wanted.new
+            return _with_local_attributes(_owner_before(situation, wanted), seen, wanted.new)
+    return None
+
+
+def _settle_names_of_kept_files(situation: Situation, decisions: Decisions) -> None:
+    """A further name can be made only of a file that is staged, too; not of one that stays as a person left it.
+
+    A name that stands there stays, like the file; one that is missing becomes a file of its own.
+    """
+    staged = {change.location for change in decisions.changes if isinstance(change.new, NewFile)}
+    for change in list(decisions.changes):
+        if isinstance(change.new, NewHardlink) and change.new.target not in staged:
+            place = decisions.changes.index(change)
+            if change.old is None and change.new.target in situation.wanted:
+                own = situation.wanted[change.new.target][0].new
+                decisions.changes[place] = replace(change, new=own)
+                continue
+            del decisions.changes[place]
+            decisions.notes.append(
+                f"/{change.location}: a further name of /{change.new.target}, which is kept; it stays as it is, too"
+            )
 
 
 def _stands(seen: Observed, new: NewObject) -> bool:
@@ -137,9 +161,11 @@ def _decide_arrival(situation: Situation, wanted: Wanted, decisions: Decisions, 
     elif isinstance(wanted.new, NewDirectory) and seen.kind is Kind.DIRECTORY:
         _decide_directory(situation, wanted.new, seen, location, decisions)
     elif wanted.is_config and seen.kind is Kind.FILE:
-        _decide_config_file(situation, wanted, seen, decisions)
+        _decide_config_file(situation, wanted, seen, decisions, renew=renew)
+    elif wanted.is_config and seen.kind is Kind.SYMLINK and _owner_before(situation, wanted) is not None:
+        _decide_linked_config(situation, wanted, seen, decisions)
     elif renew or not _stands(seen, wanted.new):
-        _decide_replacement(situation, wanted, seen, decisions)
+        _decide_replacement(situation, wanted, seen, decisions, renew=renew)
 
 
 def _is_taken(situation: Situation, wanted: Wanted, decisions: Decisions) -> bool:
@@ -193,12 +219,18 @@ def _decide_directory(
         decisions.notes.append(f"/{location}: mode or owner was changed here and is kept")
 
 
-def _decide_config_file(situation: Situation, wanted: Wanted, seen: Observed, decisions: Decisions) -> None:
+def _decide_config_file(
+    situation: Situation, wanted: Wanted, seen: Observed, decisions: Decisions, *, renew: bool
+) -> None:
     new = wanted.new
     if not isinstance(new, NewFile):
         raise AssertionError(wanted)
     before = _owner_before(situation, wanted)
     original = before.digest if before is not None and before.kind is Kind.FILE else None
+    if seen.digest == new.digest and (before is not None or renew):  # nobody's work is at stake
+        if renew or not _stands(seen, new):
+            _decide_replacement(situation, wanted, seen, decisions, renew=renew)
+        return
     verdict = decide_config(original, seen.digest, new.digest)
     if verdict is ConfigVerdict.PUT and wanted.location in situation.terrain.mount_points:
         decisions.problems.append(
@@ -207,17 +239,51 @@ def _decide_config_file(situation: Situation, wanted: Wanted, seen: Observed, de
     elif verdict is ConfigVerdict.PUT:
         decisions.changes.append(Change(wanted.location, _with_local_attributes(before, seen, new), seen))
     elif verdict is ConfigVerdict.KEEP_AND_LAY_BESIDE:
-        beside = RelPath(wanted.location + NEW_SUFFIX)
-        lying = situation.observed.get(beside)
-        if lying is not None and lying.kind not in {Kind.FILE, Kind.SYMLINK}:
-            decisions.problems.append(
-                f"/{beside}: the new version of /{wanted.location} belongs there; move it away first"
-            )
-            return
-        decisions.changes.append(Change(beside, new, lying, keep=lying is not None))
-        decisions.notes.append(
-            f"/{wanted.location}: configuration file edited here; it is kept, the new version is /{beside}"
+        _lay_beside(situation, wanted, new, decisions)
+
+
+def _decide_linked_config(situation: Situation, wanted: Wanted, seen: Observed, decisions: Decisions) -> None:
+    """A person keeps the file elsewhere and has put a link here: that is an edit like any other."""
+    new, before = wanted.new, _owner_before(situation, wanted)
+    if not isinstance(new, NewFile) or before is None:
+        raise AssertionError(wanted)
+    if before.kind is not Kind.FILE:  # the link came with the package, and now a file does
+        _decide_replacement(situation, wanted, seen, decisions, renew=True)
+    elif before.digest != new.digest:
+        _lay_beside(situation, wanted, new, decisions)
+
+
+def _lay_beside(situation: Situation, wanted: Wanted, new: NewFile, decisions: Decisions) -> None:
+    """Keep a person's version of a configuration file, and put the new one where it can be compared."""
+    beside = RelPath(wanted.location + NEW_SUFFIX)
+    lying = situation.observed.get(beside)
+    obstacle = _obstacle_beside(situation, beside, lying)
+    if obstacle is not None:
+        decisions.problems.append(
+            f"/{beside}: {obstacle}, but the new version of /{wanted.location}, which was edited here, has to lie"
+            " there; move one of them away first"
         )
+        return
+    before = situation.leaving.get(beside, ())
+    is_ours = lying is not None and bool(before) and is_as_installed(before[0], lying)
+    decisions.beside[beside] = wanted
+    decisions.changes.append(Change(beside, new, lying, keep=lying is not None and not is_ours))
+    decisions.notes.append(
+        f"/{wanted.location}: configuration file edited here; it is kept, the new version is /{beside}"
+    )
+
+
+def _obstacle_beside(situation: Situation, beside: RelPath, lying: Observed | None) -> str | None:
+    """Say what keeps the new version from lying beside the old one, if anything."""
+    owners = [one.package for one in situation.staying.get(beside, ())]
+    owners += [one.package for one in situation.wanted.get(beside, ())]
+    if owners:
+        return f"belongs to {owners[0]}"
+    if beside in situation.terrain.mount_points:
+        return "is a mount point"
+    if lying is not None and lying.kind in {Kind.DIRECTORY, Kind.OTHER}:
+        return f"is a {'directory' if lying.kind is Kind.DIRECTORY else 'device, pipe or socket'}"
+    return None
 
 
 def _with_local_attributes(before: OwnedEntry | None, seen: Observed, new: NewFile) -> NewFile:
@@ -228,7 +294,9 @@ def _with_local_attributes(before: OwnedEntry | None, seen: Observed, new: NewFi
     return replace(new, attributes=attributes)
 
 
-def _decide_replacement(situation: Situation, wanted: Wanted, seen: Observed, decisions: Decisions) -> None:
+def _decide_replacement(
+    situation: Situation, wanted: Wanted, seen: Observed, decisions: Decisions, *, renew: bool
+) -> None:
     """Something else stands where the new object shall be."""
     location = wanted.location
     before = _owner_before(situation, wanted)
@@ -242,7 +310,7 @@ def _decide_replacement(situation: Situation, wanted: Wanted, seen: Observed, de
         if before is not None and not same_attributes(before, seen):
             new = _with_local_attributes(before, seen, new)
             decisions.notes.append(f"/{location}: mode or owner was changed here and is kept")
-            if _stands(seen, new):
+            if not renew and _stands(seen, new):
                 return
         if seen.digest == new.digest:
             new = replace(new, content=LiveContent(location))
@@ -250,9 +318,8 @@ def _decide_replacement(situation: Situation, wanted: Wanted, seen: Observed, de
     same_content = isinstance(wanted.new, NewFile) and seen.digest == wanted.new.digest
     keep = not untouched and not same_content and seen.kind is not Kind.DIRECTORY
     if keep:
-        decisions.notes.append(
-            f"/{location}: changed here since it was installed; replaced, the changed one is kept"
-        )
+        what = "changed here since it was installed" if before is not None else "was here before any package"
+        decisions.notes.append(f"/{location}: {what}; replaced, the old one is kept")
     decisions.changes.append(Change(location, new, seen, keep=keep))
 
 
@@ -295,7 +362,9 @@ def _directory_obstacle(situation: Situation, location: RelPath) -> str | None:
             if seen.kind is Kind.DIRECTORY:
                 pending.append(path)
     if location not in situation.leaving:
-        return "is a directory that no package owns; move it away first"
+        packages = [one.package for one in situation.staying.get(location, ())]
+        whose = f"of {' and '.join(packages)}" if packages else "that no package owns"
+        return f"is a directory {whose}; move it away first"
     return None
 
 
@@ -327,17 +396,19 @@ def _is_foreign_directory(situation: Situation, wanted: Wanted) -> bool:
 
 def _note_ownership(situation: Situation, decisions: Decisions) -> None:
     files = {
-        location: one for location, (one, *_) in situation.wanted.items() if isinstance(one.new, NewFile)
+        location: one
+        for location, found in situation.wanted.items()
+        for one in reversed(found)
+        if isinstance(one.new, NewFile)
     }
     for location in sorted(situation.wanted):
         for wanted in situation.wanted[location]:
             owned = decisions.owned.setdefault(wanted.package, [])
+            new = wanted.new
+            if isinstance(new, NewHardlink) and new.target not in files:
+                continue  # its file belongs to an account that is missing: told elsewhere, and nothing is done
             if not _is_foreign_directory(situation, wanted):
                 owned.append(owned_entry(wanted, files))
-    for change in decisions.changes:
-        original = RelPath(change.location.removesuffix(NEW_SUFFIX))
-        if change.location not in situation.wanted and isinstance(change.new, NewFile):
-            wanted = situation.wanted[original][0]
-            beside = replace(wanted, location=change.location)
-            entry = replace(owned_entry(beside, {}), path=change.location, config=False)
-            decisions.owned[wanted.package].append(entry)
+    for beside, wanted in decisions.beside.items():
+        entry = owned_entry(replace(wanted, location=beside), {})
+        decisions.owned[wanted.package].append(replace(entry, path=beside, config=False))

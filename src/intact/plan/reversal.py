@@ -5,10 +5,11 @@ oldest knows what stood there first, the newest what should stand there now. Whe
 somebody has edited it since, and that stays.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from intact.model.actions import Action, Create, Remove, RemoveDirectory, Replace, SetAttributes
+from intact.model.entries import Digest
 from intact.model.exhaustive import assert_never
 from intact.model.objects import (
     Attributes,
@@ -27,6 +28,8 @@ from intact.plan.config import NEW_SUFFIX
 
 __all__ = ["Image", "Reversal", "images_of", "merge_images", "reverse"]
 
+_WORDS = {**{kind: kind.value for kind in Kind}, Kind.OTHER: "device, pipe or socket"}
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -35,15 +38,13 @@ class Image:
     Attributes:
         before: what stood there; None for nothing.
         backup: where it lies now, if it is a file or link that was moved away.
-        after: what was put there; None for nothing.
-        attributes: set if only a directory's attributes were changed, to these.
+        after: what was put there; None for nothing. Once merged, a further name is the file that it shares.
     """
 
     location: RelPath
     before: Observed | None
     backup: RelPath | None
     after: NewObject | None
-    attributes: Attributes | None = None
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Reversal:
     changes: list[Change] = field(default_factory=list)
     attributes: list[AttributeChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 def images_of(action: Action, slot: RelPath) -> list[Image]:
@@ -74,7 +76,7 @@ def images_of(action: Action, slot: RelPath) -> list[Image]:
         case RemoveDirectory(path, old):
             return [Image(path, old, None, None)]
         case SetAttributes(path, new, old):
-            return [Image(path, old, None, NewDirectory(new), new)]
+            return [Image(path, old, None, NewDirectory(new))]
         case _:
             assert_never(action)
 
@@ -83,18 +85,16 @@ def _inside(slot: RelPath, top: RelPath, path: RelPath) -> RelPath:
     return RelPath(slot + path[len(top) :])
 
 
-def merge_images(oldest_first: Iterable[Image]) -> dict[RelPath, Image]:
+def merge_images(oldest_first: Iterable[Sequence[Image]]) -> dict[RelPath, Image]:
     """Join the images of several transactions: before from the oldest, after from the newest."""
     merged: dict[RelPath, Image] = {}
-    for image in oldest_first:
-        first = merged.get(image.location)
-        if first is None:
-            merged[image.location] = image
-        else:
-            only_attributes = first.attributes is not None and image.attributes is not None
-            merged[image.location] = replace(
-                first, after=image.after, attributes=image.attributes if only_attributes else None
-            )
+    for images in oldest_first:
+        put = {image.location: image.after for image in images}
+        for image in images:
+            # A later transaction may take the file away and leave its further name, so look now.
+            after = put.get(image.after.target) if isinstance(image.after, NewHardlink) else image.after
+            first = merged.get(image.location, image)
+            merged[image.location] = replace(first, after=after)
     return merged
 
 
@@ -102,39 +102,79 @@ def reverse(
     images: Mapping[RelPath, Image],
     observed: Mapping[RelPath, Observed | None],
     is_config: frozenset[RelPath],
+    directories: Mapping[RelPath, Attributes] | None = None,
 ) -> Reversal:
     """Decide what becomes of each path.
 
     Args:
         images: by location, merged.
-        observed: what stands there now, files with their digest.
+        observed: what stands there now, files with their digest, and in the directories above.
         is_config: locations of configuration files.
+        directories: those of the packages that come back, to be made anew where somebody has deleted them.
     """
     reversal = Reversal()
+    laid: set[RelPath] = set()
     for location in sorted(images):
         image, seen = images[location], observed.get(location)
-        untouched = _stands_after(image, seen, images)
+        untouched = _stands_after(image, seen)
+        if location in laid:  # sorted behind its configuration file, which decided
+            continue
         if image.before is None:
             _take_away(image, seen, reversal, untouched=untouched)
         elif seen is not None and _is_before(image.before, seen):
             _restore_attributes(image, image.before, seen, reversal)
         elif untouched or (seen is None and location not in is_config):
-            change = Change(location, _restored(image), seen)
-            reversal.changes.append(change)
+            new = _with_local_attributes(_restored(image), image, seen)
+            reversal.changes.append(Change(location, new, seen))
+        elif location in is_config and image.before.kind is Kind.FILE and seen is not None:
+            laid.add(_lay_beside(image, images, observed, reversal))
         else:
-            _keep_edit(image, seen, reversal, beside=location in is_config, observed=observed)
+            _keep_edit(image, seen, reversal)
+    _insist_on_directories(observed, directories or {}, reversal)
     _share_inodes(reversal, images)
     return reversal
 
 
-def _stands_after(image: Image, seen: Observed | None, images: Mapping[RelPath, Image]) -> bool:
+def _insist_on_directories(
+    observed: Mapping[RelPath, Observed | None],
+    directories: Mapping[RelPath, Attributes],
+    reversal: Reversal,
+) -> None:
+    """What comes back needs its directory, which somebody may have deleted since, or replaced."""
+    coming = {change.location for change in reversal.changes if change.new is not None}
+    refused: set[RelPath] = set()
+    for above in sorted({above for location in coming for above in location.ancestors} - coming):
+        seen = observed.get(above)
+        if above not in observed or (seen is not None and seen.kind is Kind.DIRECTORY):
+            continue
+        if not refused.isdisjoint(above.ancestors):
+            continue
+        if seen is not None:
+            refused.add(above)
+            reversal.problems.append(
+                f"/{above}: was a directory, and now a {_WORDS[seen.kind]} is in its place; move it away first"
+            )
+        elif above in directories:
+            reversal.changes.append(Change(above, NewDirectory(directories[above]), None))
+        else:
+            refused.add(above)
+            reversal.problems.append(f"/{above}: the directory is gone; make it again first")
+
+
+def _with_local_attributes(new: NewObject, image: Image, seen: Observed | None) -> NewObject:
+    """Keep a mode or owner that an administrator has set since."""
+    after = image.after
+    if seen is None or not isinstance(new, NewFile) or not isinstance(after, NewFile):
+        return new
+    given = after.attributes
+    if (seen.mode, seen.uid, seen.gid) == (given.mode, given.uid, given.gid):
+        return new
+    return replace(new, attributes=replace(new.attributes, mode=seen.mode, uid=seen.uid, gid=seen.gid))
+
+
+def _stands_after(image: Image, seen: Observed | None) -> bool:
     """Tell whether what stands there is what the newest transaction left."""
     after = image.after
-    if isinstance(after, NewHardlink):
-        first = images.get(after.target)
-        after = first.after if first is not None else None
-        if after is None:
-            return seen is not None and seen.kind is Kind.FILE
     match after:
         case None:
             return seen is None
@@ -145,7 +185,7 @@ def _stands_after(image: Image, seen: Observed | None, images: Mapping[RelPath, 
         case NewSymlink(target, _, _):
             return seen is not None and seen.kind is Kind.SYMLINK and seen.target == target
         case NewHardlink():
-            return False
+            raise AssertionError(image)
         case _:
             assert_never(after)
 
@@ -171,9 +211,11 @@ def _take_away(image: Image, seen: Observed | None, reversal: Reversal, *, untou
 
 def _restore_attributes(image: Image, before: Observed, seen: Observed, reversal: Reversal) -> None:
     """A directory that stays gets back the attributes that a transaction changed, if nobody else did since."""
-    changed = image.attributes
-    if changed is None or before.kind is not Kind.DIRECTORY:
+    if before.kind is not Kind.DIRECTORY or not isinstance(image.after, NewDirectory):
         return
+    if (before.mode, before.uid, before.gid, before.xattrs) == (seen.mode, seen.uid, seen.gid, seen.xattrs):
+        return
+    changed = image.after.attributes
     if (seen.mode, seen.uid, seen.gid) == (changed.mode, changed.uid, changed.gid):
         old = Attributes(before.mode, before.uid, before.gid, None, before.xattrs)
         reversal.attributes.append(AttributeChange(image.location, old, seen))
@@ -202,45 +244,45 @@ def _restored(image: Image) -> NewObject:
             assert_never(before.kind)
 
 
-def _keep_edit(
-    image: Image,
-    seen: Observed | None,
-    reversal: Reversal,
-    *,
-    beside: bool,
-    observed: Mapping[RelPath, Observed | None],
-) -> None:
-    """Somebody changed the path since: that stays; a configuration file's old version is laid beside it."""
+def _keep_edit(image: Image, seen: Observed | None, reversal: Reversal) -> None:
+    """Somebody changed the path since: that stays."""
     if seen is None:
         reversal.notes.append(f"/{image.location}: deleted since; it stays deleted")
-        return
-    note = f"/{image.location}: edited since; it is kept"
-    if beside and image.before is not None and image.before.kind is Kind.FILE:
-        place = RelPath(image.location + NEW_SUFFIX)
-        lying = observed.get(place)
-        reversal.changes.append(Change(place, _restored(image), lying, keep=lying is not None))
-        note += f", the version from before is /{place}"
-    reversal.notes.append(note)
+    else:
+        reversal.notes.append(f"/{image.location}: edited since; it is kept")
+
+
+def _lay_beside(
+    image: Image,
+    images: Mapping[RelPath, Image],
+    observed: Mapping[RelPath, Observed | None],
+    reversal: Reversal,
+) -> RelPath:
+    """A configuration file that was edited since stays; its version from before is laid beside it."""
+    place = RelPath(image.location + NEW_SUFFIX)
+    lying = observed.get(place)
+    if lying is not None and lying.kind in {Kind.DIRECTORY, Kind.OTHER}:
+        reversal.problems.append(
+            f"/{place}: a {_WORDS[lying.kind]} is in the way of the version from before of /{image.location},"
+            " which was edited since; move it away first"
+        )
+        return place
+    is_ours = place in images and _stands_after(images[place], lying)
+    reversal.changes.append(Change(place, _restored(image), lying, keep=lying is not None and not is_ours))
+    reversal.notes.append(f"/{image.location}: edited since; it is kept, the version from before is /{place}")
+    return place
 
 
 def _share_inodes(reversal: Reversal, images: Mapping[RelPath, Image]) -> None:
     """Names that were one file before shall be one file again."""
-    first_of: dict[tuple[object, ...], RelPath] = {}
+    first_of: dict[tuple[int, Digest | None, int, int, int], RelPath] = {}
     for number, change in enumerate(reversal.changes):
         image = images.get(change.location)
         before = image.before if image is not None else None
         if before is None or before.links < 2 or not isinstance(change.new, NewFile):
             continue
-        # An inode number alone says little: other filesystems have the same ones, and they are given out again.
-        same = (
-            before.inode,
-            before.digest,
-            before.mtime_ns,
-            before.mode,
-            before.uid,
-            before.gid,
-            before.links,
-        )
+        # Another filesystem may use the same number, and so may a later file on this one.
+        same = (before.inode, before.digest, before.mode, before.uid, before.gid)
         first = first_of.setdefault(same, change.location)
         if first != change.location:
             reversal.changes[number] = replace(change, new=NewHardlink(first))
