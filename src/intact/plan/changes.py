@@ -219,7 +219,9 @@ def _decide_config_file(
         raise AssertionError(wanted)
     before = _owner_before(situation, wanted)
     original = before.digest if before is not None and before.kind is Kind.FILE else None
-    if before is not None and seen.digest == new.digest:  # nobody's work is at stake: like any other file
+    if seen.digest == new.digest and (
+        before is not None or renew
+    ):  # nobody's work is lost: like any other file
         if renew or not _stands(seen, new):
             _decide_replacement(situation, wanted, seen, decisions, renew=renew)
         return
@@ -276,7 +278,7 @@ def _obstacle_beside(situation: Situation, beside: RelPath, lying: Observed | No
 
 def _with_local_attributes(before: OwnedEntry | None, seen: Observed, new: NewFile) -> NewFile:
     """Keep a mode or owner that an administrator has set."""
-    if before is None or same_attributes(before, seen):
+    if before is None or before.kind is not seen.kind or same_attributes(before, seen):
         return new
     attributes = replace(new.attributes, mode=seen.mode, uid=seen.uid, gid=seen.gid)
     return replace(new, attributes=attributes)
@@ -295,7 +297,7 @@ def _decide_replacement(
     new = wanted.new
     untouched = before is not None and is_as_installed(before, seen)
     if isinstance(new, NewFile) and seen.kind is Kind.FILE:
-        if before is not None and not same_attributes(before, seen):
+        if before is not None and before.kind is Kind.FILE and not same_attributes(before, seen):
             new = _with_local_attributes(before, seen, new)
             decisions.notes.append(f"/{location}: mode or owner was changed here and is kept")
             if not renew and _stands(seen, new):
