@@ -104,7 +104,7 @@ class TestAHiddenEdit:
         receipt = edited.install(new)
         assert (edited.read("lib/x"), edited.read("etc/x")) == ("upgraded", "patched!")
         assert edited.read("etc/x.pkg-new") == "upgraded"
-        assert any("the changed one is kept" in note for note in receipt.plan.notes)
+        assert any("changed here since it was installed" in note for note in receipt.plan.notes)
         edited.roll_back()
         assert edited.read("lib/x") == "patched!"
 

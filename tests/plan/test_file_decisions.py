@@ -98,6 +98,15 @@ def test_mode_and_content_changed_here_mean_that_the_old_file_is_kept_and_the_mo
     assert file_of(change).attributes.mode == 0o600
 
 
+@pytest.mark.parametrize("old", [directory(AT), symlink(AT, "z")], ids=["directory", "link"])
+def test_the_mode_of_what_is_no_version_of_the_file_does_not_matter(old: Part) -> None:
+    """Somebody put a file in the place of a directory; the package's program must be executable all the same."""
+    decisions = decide(upgrade(old, file(AT, "mine", 0o600), file(AT, "program", 0o755)))
+    change = by_location(decisions)[AT]
+    assert file_of(change).attributes.mode == 0o755
+    assert change.keep
+
+
 def test_a_set_id_bit_that_an_administrator_took_away_does_not_come_back() -> None:
     old, there, new = file(AT, "1", 0o4755), file(AT, "1", 0o755), file(AT, "2", 0o4755)
     assert file_of(by_location(decide(upgrade(old, there, new)))[AT]).attributes.mode == 0o755

@@ -91,6 +91,12 @@ def test_a_further_name_of_a_kept_configuration_file_is_left_alone() -> None:
     assert owned_of(decisions) == [FIRST, TWIN]
 
 
+def test_a_configuration_file_that_was_there_first_gets_its_further_name_if_it_is_the_same() -> None:
+    pair = [file(FIRST, "1", config=True), hardlink(TWIN, FIRST)]
+    decisions = decide(given(wanted={"a": pair}, there=pair[:1]))
+    assert set(by_location(decisions)) == {FIRST, TWIN}
+
+
 def test_a_further_name_of_an_untouched_configuration_file_comes_back() -> None:
     pair = [file(FIRST, "1", config=True), hardlink(TWIN, FIRST)]
     decisions = decide(given(wanted={"a": pair}, leaving={"a": pair}, there=pair[:1]))

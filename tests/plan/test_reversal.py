@@ -281,3 +281,16 @@ def test_a_mode_that_was_set_on_a_further_name_stays() -> None:
         if isinstance(change.new, NewFile)
     ]
     assert modes == [0o600, 0o600]
+
+
+@pytest.mark.parametrize(
+    ("links_before", "links_now"), [(1, 2), (2, 1), (2, 2)], ids=["joined", "parted", "joined with another"]
+)
+def test_names_are_parted_and_joined_again_even_if_their_content_is_the_same(
+    links_before: int, links_now: int
+) -> None:
+    before = replace(as_seen(file(AT, "one"), 5), links=links_before)
+    seen = replace(as_seen(file(AT, "one"), 6), links=links_now)
+    change = only(reverse({AT: Image(AT, before, SLOT, put(ONE))}, {AT: seen}, frozenset()))
+    assert isinstance(change.new, NewFile)
+    assert change.new.content == Backup(SLOT)

@@ -170,7 +170,9 @@ def _with_same_content(
 
     def digest(at: RelPath) -> Digest | None:
         new = wanted[at][0].new
-        if isinstance(new, NewHardlink) and new.target in wanted:  # else its account is missing, which is told
+        if (
+            isinstance(new, NewHardlink) and new.target in wanted
+        ):  # else its account is missing, which is told
             new = wanted[new.target][0].new
         return new.digest if isinstance(new, NewFile) else None
 

@@ -288,7 +288,7 @@ def _obstacle_beside(situation: Situation, beside: RelPath, lying: Observed | No
 
 def _with_local_attributes(before: OwnedEntry | None, seen: Observed, new: NewFile) -> NewFile:
     """Keep a mode or owner that an administrator has set."""
-    if before is None or same_attributes(before, seen):
+    if before is None or before.kind is not seen.kind or same_attributes(before, seen):
         return new
     attributes = replace(new.attributes, mode=seen.mode, uid=seen.uid, gid=seen.gid)
     return replace(new, attributes=attributes)
@@ -307,7 +307,7 @@ def _decide_replacement(
     new = wanted.new
     untouched = before is not None and is_as_installed(before, seen)
     if isinstance(new, NewFile) and seen.kind is Kind.FILE:
-        if before is not None and not same_attributes(before, seen):
+        if before is not None and before.kind is Kind.FILE and not same_attributes(before, seen):
             new = _with_local_attributes(before, seen, new)
             decisions.notes.append(f"/{location}: mode or owner was changed here and is kept")
             if not renew and _stands(seen, new):

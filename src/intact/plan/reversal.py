@@ -196,6 +196,8 @@ def _is_before(before: Observed, seen: Observed) -> bool:
         return False
     if before.kind is Kind.FILE:
         same = (before.mode, before.uid, before.gid) == (seen.mode, seen.uid, seen.gid)
+        if before.inode != seen.inode and max(before.links, seen.links) > 1:
+            return False  # the content may be the same, but its names are others
         return same and before.digest is not None and before.digest == seen.digest
     return before.kind is not Kind.SYMLINK or before.target == seen.target
 
