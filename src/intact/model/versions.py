@@ -10,7 +10,7 @@ from functools import total_ordering
 __all__ = ["Version", "VersionFault", "version_fault"]
 
 MAX_LENGTH = 128
-_ALLOWED = re.compile(r"(?:[0-9]{1,9}:)?[0-9A-Za-z][0-9A-Za-z.+~:-]*")
+_ALLOWED = re.compile(r"(?:[0-9]{1,9}:[0-9A-Za-z][0-9A-Za-z.+~:-]*|[0-9A-Za-z][0-9A-Za-z.+~-]*)")
 _PARTS = re.compile(r"([^0-9]*)([0-9]*)")
 
 _Key = tuple[int, tuple[tuple[tuple[int, ...], int], ...], tuple[tuple[tuple[int, ...], int], ...]]
@@ -46,7 +46,8 @@ def _weight(character: str) -> int:
 def _part_key(part: str) -> tuple[tuple[tuple[int, ...], int], ...]:
     """Turn one part into tuples that compare as dpkg does.
 
-    Each run of non-digits ends with a 0, so that the end of the text sorts after ``~`` and before letters.
+    Each run of non-digits ends with a 0, so that the end of the text sorts after ``~`` and before letters. Two ends
+    follow, because a part that is a mere 0 is equal to an empty one, and ``0~`` is older than both.
     """
     key: list[tuple[tuple[int, ...], int]] = []
     for letters, digits in _PARTS.findall(part):
@@ -54,7 +55,7 @@ def _part_key(part: str) -> tuple[tuple[tuple[int, ...], int], ...]:
             key.append(((*map(_weight, letters), 0), int(digits or 0)))
     while key and key[-1] == _END:
         key.pop()
-    return (*key, _END)
+    return (*key, _END, _END)
 
 
 @total_ordering
@@ -93,8 +94,8 @@ class Version:
     def __eq__(self, other: object) -> bool:
         return self._key == other._key if isinstance(other, Version) else NotImplemented
 
-    def __lt__(self, other: "Version") -> bool:
-        return self._key < other._key
+    def __lt__(self, other: object) -> bool:
+        return self._key < other._key if isinstance(other, Version) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._key)
