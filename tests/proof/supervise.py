@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ def _redirect(said: int) -> None:
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     os.dup2(said, 2)
+    # Whatever has replaced the streams of this process (a test runner, say) is not there in the new one.
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
 
 
 def _in_child(arguments: list[str]) -> int:
