@@ -83,10 +83,10 @@ def stage_objects(
     tree = StagingTree()
     mount_points = frozenset(transaction.opening.mounts)
     objects: list[tuple[RelPath, NewObject]] = []
-    slots: dict[RelPath, RelPath] = {}
+    slots: list[RelPath] = []  # one path may have two actions: a directory goes, a file comes
     for action in plan.actions:
         slot = _slot(action, transaction, mount_points)
-        slots[action.path] = slot
+        slots.append(slot)
         objects += _objects(action, slot, tree.places)
     _stage_directories(disk, objects, tree)
     _stage_local(disk, objects, tree)
@@ -94,8 +94,7 @@ def stage_objects(
     _stage_links(disk, objects, tree)
     _finish_directories(disk, objects, tree)
     digests = {location: new.digest for location, new in objects if isinstance(new, NewFile)}
-    for action in plan.actions:
-        slot = slots[action.path]
+    for action, slot in zip(plan.actions, slots, strict=True):
         inode = tree.inodes[action.path] if isinstance(action, Create | Replace) else 0
         digest = digests.get(_content_location(action), "")
         tree.steps.append(Step(action, slot, inode, digest))
@@ -107,7 +106,12 @@ def _slot(action: Action, transaction: OpenTransaction, mounts: frozenset[RelPat
         case Create() | Replace() | Remove():
             directory = transaction.places.slot_directory(mount_of(action.path, mounts))
             return directory / str(action.slot)
-        case RemoveDirectory() | SetAttributes():
+        case RemoveDirectory(path):  # where it is made again, complete, before it goes back to its place
+            directory = transaction.places.slot_directory(mount_of(path, mounts))
+            return (
+                directory / f"again-{hashlib.sha256(path.encode(errors='surrogateescape')).hexdigest()[:16]}"
+            )
+        case SetAttributes():
             return ROOT
         case _:
             assert_never(action)

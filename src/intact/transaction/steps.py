@@ -20,8 +20,6 @@ from intact.transaction.swap import move_new, settle, settle_move, swap
 
 __all__ = ["carry_out", "insist", "insist_on_staged", "is_done", "old_attributes", "undo"]
 
-_UNFINISHED = 0o700
-
 
 def old_attributes(old: Observed) -> Attributes:
     """Return the attributes that an object had when it was observed."""
@@ -208,7 +206,7 @@ def undo(disk: Disk, step: Step) -> str | None:
             if is_done(disk, step):
                 return _put_back(disk, slot, path)
         case RemoveDirectory(path, old):
-            _make_again(disk, path, old)
+            return _make_again(disk, slot, path, old)
         case SetAttributes(path, new, old):
             return _change_attributes(disk, path, new, old_attributes(old))
         case _:
@@ -216,14 +214,14 @@ def undo(disk: Disk, step: Step) -> str | None:
     return None
 
 
-def _make_again(disk: Disk, path: RelPath, old: Observed) -> None:
-    """Put a directory back; one that still has the mode with which it is created was left by a crash in here."""
-    seen = disk.observe(path)
-    if seen is None:
-        disk.make_directory(path, _UNFINISHED)
-    elif seen.kind is not Kind.DIRECTORY or seen.mode != _UNFINISHED:
-        return
-    disk.set_attributes(path, old_attributes(old))
+def _make_again(disk: Disk, slot: RelPath, path: RelPath, old: Observed) -> str | None:
+    """Put a directory back; it appears in its place with its own mode and owner, at once."""
+    if disk.observe(path) is not None:
+        return None
+    if disk.observe(slot) is None:
+        disk.make_directory(slot)
+    disk.set_attributes(slot, old_attributes(old))
+    return _put_back(disk, slot, path)
 
 
 def _undo_replace(disk: Disk, step: Step, action: Replace) -> str | None:
