@@ -303,6 +303,7 @@ def test_there_are_more_than_a_dozen_defects_and_each_says_what_it_breaks() -> N
         assert put.__doc__, name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.geteuid() != 0 or not is_possible(), reason="needs root and seccomp's user notification"
 )
