@@ -10,7 +10,8 @@ from functools import total_ordering
 __all__ = ["Version", "VersionFault", "version_fault"]
 
 MAX_LENGTH = 128
-_ALLOWED = re.compile(r"(?:[0-9]{1,9}:)?[0-9A-Za-z][0-9A-Za-z.+~:-]*")
+# A colon needs an epoch before it, and something after it.
+_ALLOWED = re.compile(r"[0-9]{1,9}:[0-9A-Za-z][0-9A-Za-z.+~:-]*|[0-9A-Za-z][0-9A-Za-z.+~-]*")
 _PARTS = re.compile(r"([^0-9]*)([0-9]*)")
 
 _Key = tuple[int, tuple[tuple[tuple[int, ...], int], ...], tuple[tuple[tuple[int, ...], int], ...]]
