@@ -19,7 +19,8 @@ _COMPARISONS: Final[dict[str, Callable[[Version, Version], bool]]] = {
     ">=": operator.ge,
     ">>": operator.gt,
 }
-_RELATION = re.compile(r"\s*([a-z0-9][a-z0-9+._-]*)\s*(?:\(\s*(<<|<=|=|>=|>>)\s*([^\s()]+)\s*\))?\s*")
+# Matched after strip(): two blanks in a row that may both be long would cost the square of the length.
+_RELATION = re.compile(r"([a-z0-9][a-z0-9+._-]*)(?:\s*\(\s*(<<|<=|=|>=|>>)\s*([^\s()]+)\s*\))?")
 
 
 class RelationFault(ValueError):
@@ -64,7 +65,7 @@ def parse_relation(text: str) -> Relation:
     Raises:
         RelationFault: the text has another form.
     """
-    match = _RELATION.fullmatch(text)
+    match = _RELATION.fullmatch(text.strip())
     if match is None or not NAME_PATTERN.fullmatch(match[1]):
         raise RelationFault(f"{text!r} is not a relation; write NAME or NAME (>= VERSION)")
     name, comparison, version = match.groups()

@@ -10,7 +10,10 @@ from functools import total_ordering
 __all__ = ["Version", "VersionFault", "version_fault"]
 
 MAX_LENGTH = 128
-_ALLOWED = re.compile(r"(?:[0-9]{1,9}:[0-9A-Za-z][0-9A-Za-z.+~:-]*|[0-9A-Za-z][0-9A-Za-z.+~-]*)")
+# Colons need an epoch before them, and are no part of a revision.
+_WITHOUT_EPOCH = r"[0-9A-Za-z][0-9A-Za-z.+~-]*"
+_WITH_EPOCH = r"[0-9]{1,9}:[0-9A-Za-z](?:[0-9A-Za-z.+~:-]*-[0-9A-Za-z.+~]*|[0-9A-Za-z.+~:]*)"
+_ALLOWED = re.compile(f"{_WITHOUT_EPOCH}|{_WITH_EPOCH}")
 _PARTS = re.compile(r"([^0-9]*)([0-9]*)")
 
 _Key = tuple[int, tuple[tuple[tuple[int, ...], int], ...], tuple[tuple[tuple[int, ...], int], ...]]
@@ -28,8 +31,8 @@ def version_fault(text: str) -> str | None:
         return f"the version is longer than {MAX_LENGTH} characters"
     if not text.isascii() or not _ALLOWED.fullmatch(text):
         return f"{text!r} is not a version ([epoch:]upstream[-revision] of letters, digits and . + ~ -)"
-    if text.endswith("-") or ":-" in text:
-        return f"{text!r} has an empty upstream version or revision"
+    if text.endswith("-"):
+        return f"the version {text!r} has an empty revision"
     return None
 
 
@@ -46,16 +49,14 @@ def _weight(character: str) -> int:
 def _part_key(part: str) -> tuple[tuple[tuple[int, ...], int], ...]:
     """Turn one part into tuples that compare as dpkg does.
 
-    Each run of non-digits ends with a 0, so that the end of the text sorts after ``~`` and before letters. Two ends
-    follow, because a part that is a mere 0 is equal to an empty one, and ``0~`` is older than both.
+    Each run of non-digits ends with a 0, so that the end of the text sorts after ``~`` and before letters.
     """
-    key: list[tuple[tuple[int, ...], int]] = []
-    for letters, digits in _PARTS.findall(part):
-        if letters or digits:
-            key.append(((*map(_weight, letters), 0), int(digits or 0)))
-    while key and key[-1] == _END:
-        key.pop()
-    return (*key, _END, _END)
+    key = [
+        ((*map(_weight, letters), 0), int(digits or 0))
+        for letters, digits in _PARTS.findall(part)
+        if letters or digits
+    ]
+    return (*(key or [_END]), _END)  # an empty part counts as 0, which may be followed by more ("0~")
 
 
 @total_ordering
