@@ -405,15 +405,3 @@ def test_a_killed_upgrade_is_finished_by_the_next_command(
     pkg("install", bundles[1])
     assert pkg("list").out == "hello 2.0 all\n"
     assert pkg("verify").code == 0
-
-
-def test_a_polite_signal_before_the_renames_leaves_nothing(bundles: tuple[str, str], place: Path) -> None:
-    with subprocess.Popen(
-        [PKG, "--root", "root", "install", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as running:
-        time.sleep(0.6)
-        running.terminate()
-        _, told = running.communicate(timeout=20)
-    assert running.returncode == 143
-    assert b"interrupted" in told
-    assert not (place / "root/bin").exists()

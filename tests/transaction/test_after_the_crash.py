@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -331,6 +332,27 @@ def test_a_directory_that_is_made_again_has_its_mode_after_any_crash(workshop: W
         now = snapshot(one)
         assert now in ({}, before)
         step += 1
+
+
+def test_a_dry_run_does_not_finish_what_was_interrupted(workshop: Workshop) -> None:
+    workshop.install(Package("t", "1", file("a", "old"), file("b", "old")))
+    new = Package("t", "2", file("a", "new"), file("b", "new"))
+    _crash_when(
+        workshop,
+        lambda disk: workshop.install(new, disk=disk),
+        lambda verb, path: verb == "exchange" and path.endswith("/b"),
+    )
+    before = snapshot(workshop)
+    for dry_run in (
+        partial(workshop.install, OTHER, dry_run=True),
+        partial(workshop.remove, "t", dry_run=True),
+    ):
+        with pytest.raises(RecoveryFailed, match="a dry run changes nothing") as caught:
+            dry_run()
+        assert "pkg recover" in (caught.value.remedy or "")
+    assert snapshot(workshop) == before
+    _recover(workshop)
+    assert (workshop.read("a"), workshop.read("b")) == ("new", "new")
 
 
 def test_a_place_for_bundles_is_not_part_of_the_root(workshop: Workshop) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from intact.model.errors import DatabaseDamaged, MachineError, RootUnusable
+from intact.model.errors import UNCHANGED, DatabaseDamaged, MachineError, RecoveryFailed, RootUnusable
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.operations.locate import Locator
@@ -16,7 +16,7 @@ from intact.state.layout import MOUNT_DIRECTORY, STATE_PATH, StateLayout, mount_
 from intact.system.linux import LinuxDisk
 from intact.system.port import Disk
 from intact.transaction.opening import make_state_directories, settle_identity
-from intact.transaction.recover import Direction, Recovered, recover
+from intact.transaction.recover import Direction, Recovered, find_interrupted, recover
 
 __all__ = ["Environment", "Root", "change", "open_root"]
 
@@ -119,14 +119,14 @@ def change(
 
     Args:
         recovery: False leaves an interrupted transaction to the caller.
-        dry_run: in a root without state there is nothing to hold or to recover, and nothing is made.
+        dry_run: nothing is changed: no state is made where there is none, and nothing is recovered.
 
     Yields:
         What was recovered.
 
     Raises:
         Locked: another pkg is at work.
-        RecoveryFailed: an interrupted transaction could be neither finished nor undone.
+        RecoveryFailed: an interrupted transaction could be neither finished nor undone, or this is a dry run.
     """
     private = root.disk.observe(root.layout.private)
     if private is None and dry_run:
@@ -144,9 +144,21 @@ def change(
         make_state_directories(root.disk, root.layout)
         root.layout = settle_identity(root.disk, root.layout)
         found: list[Recovered] = []
-        if recovery:
+        if dry_run:
+            _insist_on_nothing_interrupted(root)
+        elif recovery:
             found = recover(root.disk, root.layout, Direction.AUTOMATIC, now=environment.clock())
         yield tuple(found)
+
+
+def _insist_on_nothing_interrupted(root: Root) -> None:
+    interrupted = find_interrupted(root.disk, root.layout)
+    if interrupted:
+        raise RecoveryFailed(
+            f"transaction {interrupted[0].places.id} was interrupted, and a dry run changes nothing, so it cannot finish it",
+            root_state=UNCHANGED,
+            remedy="run `pkg recover`, then the same command again",
+        )
 
 
 def _insist_on_complete_root(root: Root) -> None:
