@@ -53,14 +53,15 @@ def try_fault(scene: Scene, stage: Stage, state: str) -> Verdict:
         *_faults_of_message(ended, name),
     ]
     found += _false_claims(ended, workshop, stage)
+    # Tidying up is a courtesy: what could not be deleted is told, and deleted by the next command.
+    recovered = run_pkg(recovery_of(workshop), stage.place)
+    if recovered.code != 0:
+        found.append(f"`pkg recover` ended with {recovered.code}: {recovered.said.strip()}")
     if ended.code == 0:
         outcome, more = all_or_nothing(workshop, stage.expected)
         if outcome == "old" and stage.expected.old != stage.expected.new:
             more.append("exit code 0, but nothing was done")
     else:
-        recovered = run_pkg(recovery_of(workshop), stage.place)
-        if recovered.code != 0:
-            found.append(f"`pkg recover` ended with {recovered.code}: {recovered.said.strip()}")
         outcome, more = all_or_nothing(workshop, stage.expected)
         outcome = f"failed, {outcome}"
     return Verdict(scene, state, 1, Counter([outcome]), (*found, *more))
