@@ -17,7 +17,7 @@ from proof.images import missing_tools
 from proof.instruments import INSTRUMENTS, opened, scenes
 from proof.listener import is_possible
 from proof.report import Circumstances, as_json, as_markdown, as_svg, as_table, without_duplicates
-from proof.run import Report, prove, workplace
+from proof.run import BROKEN, Report, prove, workplace
 from proof.supervise import load_all
 from proof.verdicts import Scene, Verdict
 
@@ -172,7 +172,10 @@ def _tell(
         picture.write_text(as_svg(report, title))
     if markdown is not None:
         markdown.write_text(as_markdown(report))
-    return 1 if violations else 0
+    broken = [line for line in violations if BROKEN in line]
+    if len(violations) > len(broken):
+        return 1
+    return 3 if broken else 0  # nothing was disproved, but not everything could be tried here
 
 
 def _try_again(state: str, keep: Path | None) -> int:

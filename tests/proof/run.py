@@ -18,10 +18,11 @@ from proof.instruments import most_states, opened
 from proof.supervise import load_all
 from proof.verdicts import Scene, Tally, Verdict
 
-__all__ = ["Report", "choose", "prove", "workplace"]
+__all__ = ["BROKEN", "Report", "choose", "prove", "workplace"]
 
 Report = dict[Scene, Tally]
 _MEMORY = Path("/dev/shm")
+BROKEN = "the instrument itself failed"
 
 
 @contextmanager
@@ -140,7 +141,7 @@ def _work(
                 for state in choose(scene, one.states, most, seed)[number::workers]:
                     verdicts.put(one.try_state(state))
         except Exception:  # noqa: BLE001  an instrument that breaks must not pass for one that finds nothing
-            broken = f"the instrument itself failed: {traceback.format_exc()}"
+            broken = f"{BROKEN}: {traceback.format_exc()}"
             verdicts.put(Verdict(scene, "instrument", 0, Counter(), (broken,)))
         finally:
             clear(here)

@@ -42,8 +42,13 @@ def manners(request: pytest.FixtureRequest) -> tuple[str, ...]:
 def place(manners: tuple[str, ...], fast_path: Path) -> Iterator[Path]:
     """A directory on such a filesystem; `/bin/a` of the root runs."""
     (fast_path / "running").write_text("/root/bin/a\n/root/usr/bin/tool\n")
-    with mirrored(fast_path, *manners) as top:
-        yield top
+    mirror = mirrored(fast_path, *manners)
+    try:
+        top = mirror.__enter__()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    yield top
+    mirror.__exit__(None, None, None)
 
 
 @pytest.fixture
