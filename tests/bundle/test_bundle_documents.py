@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tomli
 
-from intact.bundle import entry_text, manifest_text, source_manifest
+from intact.bundle import entry_text, hook_text, manifest_text, source_manifest
 from intact.bundle.manifest_text import parse_manifest
 from intact.bundle.source_manifest import read_source_manifest
 from intact.bundle.tarstream import stream_length
@@ -53,10 +53,11 @@ def documented(key: str, page: str) -> bool:
     ("page", "keys"),
     [
         (FORMAT, entry_text._FILE_KEYS | entry_text._SYMLINK_KEYS | manifest_text._FRAME_KEYS),
-        (FORMAT, manifest_text._TOP_KEYS - {"package", "payload", "entries"}),
+        (FORMAT, manifest_text._TOP_KEYS - {"package", "payload", "entries", "hook"}),
         (SOURCE, source_manifest._PACKAGE),
         (SOURCE, frozenset[str]().union(*source_manifest._KEYS.values())),
-        (SOURCE, {f"[[{kind}]]" for kind in source_manifest._KEYS}),
+        (SOURCE, {f"[[{kind}]]" for kind in (*source_manifest._KEYS, "hook")}),
+        (SOURCE, hook_text._KEYS),
     ],
 )
 def test_every_key_is_documented(page: str, keys: frozenset[str]) -> None:

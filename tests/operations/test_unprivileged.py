@@ -18,7 +18,9 @@ for module in pkgutil.walk_packages(intact.__path__, "intact."):
     importlib.import_module(module.name)
 from pathlib import Path
 from support.workshop import Package, Workshop, directory, file, snapshot
-from intact.model.errors import RootUnusable
+from intact.model.errors import Conflict, RootUnusable
+from intact.model.hooks import Hook, Moment
+from intact.operations.hooks import HookOptions
 from intact.operations.root import Environment
 from intact.operations.verify import verify
 place = Path(sys.argv[1])
@@ -41,6 +43,16 @@ work.remove("a")
 assert snapshot(work) == {}
 for version in range(3, 16):
     work.install(Package("a", str(version), file("opt/closed/x", str(version)), directory("opt/closed", 0o500)))
+state = snapshot(work)
+hooked = Package("hooked", "1", file("opt/h", "h"), hooks=(Hook(Moment.AFTER, ("/opt/h",)),))
+try:
+    work.install(hooked)
+except Conflict as error:
+    assert "only the superuser can enter" in str(error) and "--no-hooks" in error.remedy, error
+else:
+    raise AssertionError
+assert snapshot(work) == state
+assert "not run (--no-hooks): hooked: after: /opt/h" in work.install(hooked, hooks=HookOptions(run=False)).plan.notes
 work.path = place / "foreign/root"
 try:
     work.install(first)

@@ -21,7 +21,7 @@ __all__ = ["BUDGETS", "INSTRUMENTS", "Instrument", "Opened", "most_states", "ope
 
 _EVERY_STORY = (
     *("install", "upgrade", "remove", "rollback", "rollback-again", "edited", "edited-rollback"),
-    *("move", "move-back", "big", "forget"),
+    *("move", "move-back", "big", "forget", "hooked", "refused"),
 )
 _BLOCK = ("ext4", "xfs", "btrfs")
 _FUSE = ("fuse without flags", "fuse ignoring flags", "fuse without links")
@@ -49,7 +49,7 @@ class Instrument:
 INSTRUMENTS: Final = MappingProxyType(
     {
         "kill": Instrument(
-            "SIGKILL before a system call", (*_BLOCK, "tmpfs", "overlayfs", *_FUSE), _EVERY_STORY, (60, 1, 11)
+            "SIGKILL before a system call", (*_BLOCK, "tmpfs", "overlayfs", *_FUSE), _EVERY_STORY, (60, 1, 13)
         ),
         "kill-twice": Instrument(
             "… and again in the recovery", ("ext4", "overlayfs"), _EVERY_STORY, (3, 2, 4), 12
@@ -74,6 +74,8 @@ INSTRUMENTS: Final = MappingProxyType(
                 "rollback+back",
                 "rollback+forward",
                 "remove+back",
+                "hooked",
+                "refused",
                 "big",
             ),
             (80, 3, 4),

@@ -48,6 +48,8 @@ def set_stage(name: str, place: Path, *, may_blink: bool = False) -> Stage:
     shutil.rmtree(place / name, ignore_errors=True)
     template = Workshop(place / name / "template")
     template.write("usr/share/somebody", "not ours")
+    if story.shell:
+        template.give_shell()
     for package in bundles_of(story):
         template.bundle(package)
     for words in story.before:
@@ -55,11 +57,11 @@ def set_stage(name: str, place: Path, *, may_blink: bool = False) -> Stage:
     story.edits(template)
     old = take_picture(template)
     whole = template.copy("whole")
-    _insist(run_pkg(on(whole, story.command), place), story.command)
+    _insist(run_pkg(on(whole, story.command), place), story.command, story.ends)
     expected = Expectation(old, take_picture(whole))
     return Stage(name, story, template, expected, place / name, may_blink)
 
 
-def _insist(ended: Ended, words: tuple[str, ...]) -> None:
-    if ended.code != 0:
+def _insist(ended: Ended, words: tuple[str, ...], code: int = 0) -> None:
+    if ended.code != code:
         raise AssertionError(f"pkg {' '.join(words)}: {ended}")

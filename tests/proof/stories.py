@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from intact.model.hooks import Hook
+from support.hooks import after, before, script
 from support.scenarios import FIRST, SECOND
 from support.workshop import Package, Workshop, directory, file, hardlink, symlink
 
@@ -41,6 +43,18 @@ _BIG_1 = Package("big", "1", file("opt/big/data", "1" * 300_000), file("opt/big/
 _BIG_2 = Package("big", "2", file("opt/big/data", "3" * 400_000), file("opt/big/same", "2" * 100_000))
 
 
+def _hooked(version: str, *hooks: Hook) -> Package:
+    """A package with commands that say yes before and after; with further ones."""
+    return Package(
+        "hooked",
+        version,
+        file("opt/hooked/file", f"{version}\n"),
+        file(f"opt/hooked/{version}", version),
+        script("opt/hooked/check", "echo checked"),
+        hooks=(before("/opt/hooked/check"), after("/opt/hooked/check", undo=("/opt/hooked/check",)), *hooks),
+    )
+
+
 def _program(version: str, word: str) -> Package:
     """A script that runs, files of several sizes that change, and one that does not."""
     return Package(
@@ -66,6 +80,9 @@ PACKAGES: Final = MappingProxyType(
         "right2": _RIGHT_2,
         "big": _BIG_1,
         "big2": _BIG_2,
+        "hooked": _hooked("1"),
+        "hooked2": _hooked("2"),
+        "refusing": _hooked("3", after("/bin/sh", "-c", "exit 1")),
         "program": _program("1", "one"),
         "program2": _program("2", "two"),
     }
@@ -103,11 +120,15 @@ class Story:
         before: commands that bring the root to its beginning.
         command: the words of the interrupted command.
         edits: what a person does in between.
+        shell: hooks need one in the root.
+        ends: the exit code of the command, undisturbed.
     """
 
     command: Words
     before: tuple[Words, ...] = ()
     edits: Callable[[Workshop], None] = field(default=_nothing)
+    shell: bool = False
+    ends: int = 0
 
 
 STORIES: Final = MappingProxyType(
@@ -123,6 +144,12 @@ STORIES: Final = MappingProxyType(
         "move-back": Story(("rollback",), (install("left", "right"), install("left2", "right2"))),
         "big": Story(install("big2"), (install("big"),)),
         "program": Story(install("program2"), (install("program"),)),
+        "hooked": Story(
+            (*install("hooked2"), "--health-check", "/bin/sh -c 'read line </opt/hooked/file'"),
+            (install("hooked"),),
+            shell=True,
+        ),
+        "refused": Story(install("refusing"), (install("hooked"),), shell=True, ends=8),
         "forget": Story(("history", "--keep", "0"), (install("first"), install("second"))),
     }
 )

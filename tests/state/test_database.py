@@ -158,7 +158,7 @@ def test_the_highest_version_seen_survives_removal_and_is_never_lowered(publishe
 def test_a_newer_format_is_refused_with_both_versions(published: Path) -> None:
     with closing(sqlite3.connect(published)) as connection:
         connection.execute("PRAGMA user_version=7")
-    with pytest.raises(DatabaseTooNew, match=r"format 7.*up to 1"):
+    with pytest.raises(DatabaseTooNew, match=r"format 7.*up to 2"):
         Database.open(published)
 
 

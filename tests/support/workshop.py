@@ -14,6 +14,7 @@ from intact.bundle.build import build_bundle
 from intact.bundle.package import PackageSource
 from intact.bundle.read import UnverifiedBundle, open_bundle
 from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
+from intact.model.hooks import Hook
 from intact.model.manifest import Manifest, PackageIdentity, Relations
 from intact.model.paths import RelPath
 from intact.model.relations import parse_relation, parse_requirement
@@ -79,7 +80,13 @@ class Package:
     """A package to be built."""
 
     def __init__(
-        self, name: str, version: str, *parts: Part, architecture: str = "all", **relations: list[str]
+        self,
+        name: str,
+        version: str,
+        *parts: Part,
+        architecture: str = "all",
+        hooks: tuple[Hook, ...] = (),
+        **relations: list[str],
     ) -> None:
         contents = {part.entry.path: part.content for part in parts}
         entries = tuple(sorted((part.entry for part in parts), key=lambda entry: entry.path))
@@ -94,6 +101,8 @@ class Package:
             ),
             upgrade_from=Version(upgrade_from[0]) if upgrade_from else None,
             created=MTIME,
+            requires_features=("hooks",) if hooks else (),
+            hooks=hooks,
             entries=entries,
         )
 
@@ -136,6 +145,17 @@ class Workshop:
         finally:
             for one in opened:
                 one.close()
+
+    def give_shell(self) -> None:
+        """Put /bin/sh and the libraries that it needs into the root, as somebody's files."""
+        shell = Path("/bin/sh").resolve()
+        needed = subprocess.run(["ldd", str(shell)], check=True, capture_output=True, text=True).stdout
+        found = [word for word in needed.split() if word.startswith("/")]
+        for name in (*found, "/bin/sh"):
+            target = self.path / name[1:]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(name).resolve(), target)
+            target.chmod(0o755)
 
     def remove(self, *names: str, disk: Disk | None = None, **options: object) -> Receipt:
         """Remove packages."""

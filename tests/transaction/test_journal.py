@@ -18,7 +18,9 @@ DIGEST = "ab" * 32
 COMMITTED_WAY = [Phase.OPEN, Phase.STAGED, Phase.COMMITTED, Phase.RECORDED, Phase.CLOSED]
 UNDONE_WAY = [Phase.OPEN, Phase.STAGED, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.CLOSED]
 DISCARDED_WAY = [Phase.OPEN, Phase.DISCARDED]
-WAYS = [COMMITTED_WAY, UNDONE_WAY, DISCARDED_WAY]
+CONFIRMED_WAY = [*COMMITTED_WAY[:2], Phase.PROVISIONAL, *COMMITTED_WAY[2:]]
+REFUSED_WAY = [*UNDONE_WAY[:2], Phase.PROVISIONAL, *UNDONE_WAY[2:]]
+WAYS = [COMMITTED_WAY, UNDONE_WAY, DISCARDED_WAY, CONFIRMED_WAY, REFUSED_WAY]
 
 
 @pytest.fixture
@@ -204,7 +206,7 @@ def test_noise_is_never_a_journal(disk: LinuxDisk, noise: bytes) -> None:
 class TestPhases:
     """The table of phases, as DESIGN draws it."""
 
-    def test_the_ways_through_the_table_are_the_three_of_the_drawing(self) -> None:
+    def test_the_ways_through_the_table_are_those_of_the_drawing(self) -> None:
         found: list[list[Phase]] = []
 
         def walk(way: list[Phase]) -> None:
@@ -227,6 +229,7 @@ class TestPhases:
             (Phase.OPEN, Verdict.DISCARD),
             (Phase.DISCARDED, Verdict.CLEAN_UP),
             (Phase.STAGED, Verdict.ROLL_FORWARD),
+            (Phase.PROVISIONAL, Verdict.UNDO_UNCONFIRMED),
             (Phase.COMMITTED, Verdict.RECORD),
             (Phase.RECORDED, Verdict.CLEAN_UP),
             (Phase.ROLLING_BACK, Verdict.ROLL_BACK),

@@ -153,7 +153,7 @@ def _set(*way: str | int) -> Callable[[Any, Any], None]:
 
 
 WRONG: dict[str, tuple[Callable[[Any, Any], None], Any]] = {
-    "another format": (_set("format"), 2),
+    "another format": (_set("format"), 3),
     "no format": (_set("format"), None),
     "steps that are no list": (_set("steps"), 7),
     "a step that is too short": (_set("steps", 0), ["s/0", 1]),

@@ -8,7 +8,7 @@ from intact.model.errors import Untrusted
 from intact.model.manifest import PackageIdentity
 from intact.model.versions import Version
 from intact.trust.approval import Approval, ValidSignatures, approve, check_signatures
-from intact.trust.store import TrustEntry, TrustStore
+from intact.trust.store import HOOKS, PRIVILEGED, TrustEntry, TrustStore
 from support.bundle_parts import fixed_key
 
 MANIFEST = b'format = 1\nname = "editor"\n'
@@ -130,7 +130,7 @@ def test_a_signature_of_other_bytes_is_not_one_of_these() -> None:
 
 # --- approval ---------------------------------------------------------------------------------------------
 def test_the_approval_names_its_signers() -> None:
-    approval = approve(check(KEY.sign(MANIFEST), OTHER.sign(MANIFEST)), EDITOR, privileged=True)
+    approval = approve(check(KEY.sign(MANIFEST), OTHER.sign(MANIFEST)), EDITOR, (PRIVILEGED,))
     assert approval.signers == (KEY.public.fingerprint, OTHER.public.fingerprint)
     assert not approval.unsigned
 
@@ -139,20 +139,20 @@ def test_the_approval_names_its_signers() -> None:
     "signatures", [(), (STRANGER.sign(MANIFEST),), (b"rubbish",)], ids=["none", "a stranger's", "rubbish"]
 )
 def test_allowing_unsigned_bundles_lets_them_in_without_signers(signatures: tuple[bytes, ...]) -> None:
-    approval = approve(check(*signatures, allow_unsigned=True), EDITOR, privileged=True)
+    approval = approve(check(*signatures, allow_unsigned=True), EDITOR, (PRIVILEGED,))
     assert approval.signers == ()
     assert approval.unsigned
 
 
 def test_a_revoked_signer_vouches_for_nothing_even_where_unsigned_is_allowed() -> None:
     store = TrustStore((replace(TRUSTED, status="revoked"),))
-    approval = approve(check(KEY.sign(MANIFEST), store=store, allow_unsigned=True), EDITOR, privileged=False)
+    approval = approve(check(KEY.sign(MANIFEST), store=store, allow_unsigned=True), EDITOR, ())
     assert approval.signers == ()
     assert approval.unsigned
 
 
 def test_a_signed_bundle_is_not_called_unsigned_because_that_was_allowed() -> None:
-    approval = approve(check(KEY.sign(MANIFEST), allow_unsigned=True), EDITOR, privileged=False)
+    approval = approve(check(KEY.sign(MANIFEST), allow_unsigned=True), EDITOR, ())
     assert approval.signers == (KEY.public.fingerprint,)
     assert not approval.unsigned
 
@@ -169,7 +169,7 @@ def test_a_key_may_not_sign_what_lies_outside_its_scope(*, allow_unsigned: bool)
         replace(TRUSTED, packages=("lib*",)), TrustEntry(OTHER.public, ()), allow_unsigned=allow_unsigned
     )
     with pytest.raises(Untrusted, match="none of its signers may sign the package editor") as caught:
-        approve(valid, EDITOR, privileged=False)
+        approve(valid, EDITOR, ())
     assert caught.value.path == "editor.tar.zst"
     assert caught.value.details == (
         f"{KEY.public.fingerprint} may sign lib*",
@@ -180,22 +180,22 @@ def test_a_key_may_not_sign_what_lies_outside_its_scope(*, allow_unsigned: bool)
 
 def test_a_signer_outside_its_scope_is_not_named_beside_one_within() -> None:
     valid = signed_under(replace(TRUSTED, packages=("lib*",)), TrustEntry(OTHER.public, ("edit?r",)))
-    assert approve(valid, EDITOR, privileged=False).signers == (OTHER.public.fingerprint,)
+    assert approve(valid, EDITOR, ()).signers == (OTHER.public.fingerprint,)
 
 
 def test_special_rights_need_a_signer_who_may_give_them() -> None:
     valid = signed_under(replace(TRUSTED, roles=(), packages=("e*", "x")))
-    assert approve(valid, EDITOR, privileged=False).signers == (KEY.public.fingerprint,)
+    assert approve(valid, EDITOR, ()).signers == (KEY.public.fingerprint,)
     with pytest.raises(Untrusted, match="set-id files, capabilities or special owners") as caught:
-        approve(valid, EDITOR, privileged=True)
+        approve(valid, EDITOR, (PRIVILEGED,))
     assert caught.value.details == (KEY.public.fingerprint,)
     assert "`pkg key trust FILE.pub --packages 'e*' --packages x --privileged`" in str(caught.value.remedy)
 
 
 def test_only_those_who_may_give_special_rights_are_named_for_them() -> None:
     valid = signed_under(replace(TRUSTED, roles=()), TrustEntry(OTHER.public))
-    assert approve(valid, EDITOR, privileged=True).signers == (OTHER.public.fingerprint,)
-    assert len(approve(valid, EDITOR, privileged=False).signers) == 2
+    assert approve(valid, EDITOR, (PRIVILEGED,)).signers == (OTHER.public.fingerprint,)
+    assert len(approve(valid, EDITOR, ()).signers) == 2
 
 
 def test_scope_and_special_rights_must_come_from_one_signer() -> None:
@@ -204,7 +204,7 @@ def test_scope_and_special_rights_must_come_from_one_signer() -> None:
         replace(TrustEntry(OTHER.public), roles=()),  # may sign the editor, without rights
     )
     with pytest.raises(Untrusted, match="set-id files"):
-        approve(valid, EDITOR, privileged=True)
+        approve(valid, EDITOR, (PRIVILEGED,))
 
 
 # --- proofs -----------------------------------------------------------------------------------------------
@@ -215,3 +215,17 @@ def test_nobody_else_can_make_a_proof() -> None:
         ValidSignatures("bundle", (TRUSTED,))
     with pytest.raises(AssertionError, match="alone"):
         replace(signed_under(TRUSTED), entries=(TrustEntry(STRANGER.public),), maker=None)
+
+
+def test_hooks_need_a_signer_who_may_sign_them() -> None:
+    valid = signed_under(replace(TRUSTED, roles=(HOOKS,)), TrustEntry(OTHER.public))
+    assert approve(valid, EDITOR, (HOOKS,)).signers == (KEY.public.fingerprint,)
+    with pytest.raises(Untrusted, match=r"special owners and hooks \(commands that are run"):
+        approve(valid, EDITOR, (PRIVILEGED, HOOKS))  # each of them may do one half
+
+
+def test_the_remedy_keeps_what_the_key_could_do_before() -> None:
+    valid = signed_under(replace(TRUSTED, roles=()))
+    with pytest.raises(Untrusted) as caught:
+        approve(valid, EDITOR, (HOOKS,))
+    assert "--no-privileged --hooks`" in str(caught.value.remedy)

@@ -163,6 +163,14 @@ class Fields:
                     self.fault(place, str(fault))
         return tuple(result)
 
+    def words(self, key: str) -> tuple[str, ...]:
+        """Read a list of strings whose order counts, and which may repeat themselves; an empty one if left out."""
+        found = self._typed(key, list)
+        if found and not all(type(item) is str for item in found):
+            self.fault(key, "must be a list of strings")
+            return ()
+        return tuple(found or ())
+
     def tables(self, key: str) -> list[dict[str, object]]:
         """Read a list of tables; an item that is none is noted and becomes an empty one."""
         found = self._typed(key, list) or []

@@ -9,6 +9,7 @@ from typing import Final
 
 from intact.bundle.entry_text import entry_lines, read_entries
 from intact.bundle.fields import Faults, Fields, parse_toml
+from intact.bundle.hook_text import HOOKS_FEATURE, hook_lines, read_hooks
 from intact.bundle.tarstream import LARGEST_NUMBER, stream_length
 from intact.bundle.toml_text import text_list_of, text_of
 from intact.bundle.values import architecture_of, digest_of, line_of, name_of, provided_of
@@ -29,12 +30,12 @@ __all__ = [
     "render_manifest",
 ]
 
-FEATURES: Final[frozenset[str]] = frozenset()
+FEATURES: Final = frozenset({HOOKS_FEATURE})
 """Features of bundles beyond format 1 that this version understands."""
 
 _NO_DIGEST = Digest("0" * 64)
 _NO_VERSION = Version("0")
-_TOP_KEYS = frozenset({"format", "requires_features", "package", "payload", "entries"})
+_TOP_KEYS = frozenset({"format", "requires_features", "package", "hook", "payload", "entries"})
 _PACKAGE_KEYS = frozenset(
     {
         "name",
@@ -79,6 +80,7 @@ def render_manifest(manifest: Manifest) -> bytes:
         ("replaces", relations.replaces),
     ):
         lines += [f"{key} = {text_list_of(map(str, wishes))}"] if wishes else []
+    lines += hook_lines(manifest.hooks)
     lines += ["", "[payload]", "frames = ["]
     lines += [
         f'  {{compressed = {frame.compressed}, size = {frame.size}, sha256 = "{frame.digest}"}},'
@@ -122,7 +124,10 @@ def parse_manifest(
         upgrade_from=read_upgrade_from(package),
         created=package.number("created", 0, LARGEST_NUMBER, required=True),
         requires_features=features,
+        hooks=read_hooks(top, faults),
     )
+    if manifest.hooks and HOOKS_FEATURE not in features:
+        top.fault("requires_features", f"has to name {HOOKS_FEATURE}, because there are hooks")
     entries = read_entries(top, manifest.created, faults, limits)
     frames = _read_frames(top, entries, faults, limits)
     faults.refuse_if_any(name, _REMEDY)

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from intact.bundle.entry_rules import check_entries
 from intact.bundle.fields import Faults, Fields, parse_toml
+from intact.bundle.hook_text import HOOKS_FEATURE, read_hooks
 from intact.bundle.manifest_text import read_identity, read_relations, read_upgrade_from
 from intact.bundle.package import PackageSource
 from intact.bundle.values import line_of, mode_of, owner_of, path_of, target_of
@@ -29,7 +30,7 @@ from intact.model.paths import ROOT, RelPath
 
 __all__ = ["read_source_manifest"]
 
-_TOP = frozenset({"format", "package", "file", "tree", "directory", "symlink", "hardlink"})
+_TOP = frozenset({"format", "package", "hook", "file", "tree", "directory", "symlink", "hardlink"})
 _PACKAGE = frozenset(
     [
         "name",
@@ -127,12 +128,15 @@ def _read(table: dict[str, object], collector: _Collector) -> Manifest:
     top = Fields(table, "", faults, _TOP)
     top.number("format", FORMAT, FORMAT, required=True)
     package = Fields(top.table_of("package", required=True), "package.", faults, _PACKAGE)
+    hooks = read_hooks(top, faults)
     manifest = Manifest(
         identity=read_identity(package),
         summary=package.text("summary", line_of, ""),
         license=package.text("license", line_of, ""),
         relations=read_relations(package),
         upgrade_from=read_upgrade_from(package),
+        requires_features=(HOOKS_FEATURE,) if hooks else (),
+        hooks=hooks,
     )
     for kind, read in (
         ("file", _read_file),

@@ -21,7 +21,7 @@ from intact.model.entries import FileEntry
 from intact.model.manifest import Frame, Manifest
 from intact.model.paths import RelPath
 from intact.trust.approval import Approval, approve, check_signatures
-from intact.trust.store import TrustStore
+from intact.trust.store import HOOKS, PRIVILEGED, TrustStore
 
 __all__ = ["VerifiedBundle", "verify"]
 
@@ -190,4 +190,5 @@ def verify(
     )
     manifest = parse_manifest(bundle.manifest_bytes, f"{bundle.name}: .intact/manifest.toml")
     privileged = any(is_privileged(entry) for entry in manifest.entries)
-    return VerifiedBundle(bundle, manifest, approve(valid, manifest.identity, privileged=privileged))
+    roles = [*([PRIVILEGED] if privileged else []), *([HOOKS] if manifest.hooks else [])]
+    return VerifiedBundle(bundle, manifest, approve(valid, manifest.identity, roles))

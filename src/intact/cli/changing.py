@@ -1,5 +1,6 @@
 """Acts. The commands that change a root."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ import click
 
 from intact.bundle.read import UnverifiedBundle, open_bundle
 from intact.cli.session import Session
-from intact.cli.words import action_line, change_line, shown
+from intact.cli.words import action_line, change_line, command_line, shown
 from intact.model.errors import UsageError
+from intact.model.hooks import DEFAULT_SECONDS, MOST_SECONDS, insist_on_command
+from intact.operations.hooks import HookOptions
 from intact.operations.install import install
 from intact.operations.prepare import InstallOptions
 from intact.operations.rebuilding import Rebuilt, rebuild_database
@@ -28,6 +31,40 @@ def _dry_run(command: "click.decorators.FC") -> "click.decorators.FC":
     return click.option(
         "--dry-run", "-n", is_flag=True, help="Print the plan that would run, and change nothing."
     )(command)
+
+
+def _no_hooks(command: "click.decorators.FC") -> "click.decorators.FC":
+    return click.option("--no-hooks", is_flag=True, help="Run none of the packages' hooks.")(command)
+
+
+def _health_check(command: "click.decorators.FC") -> "click.decorators.FC":
+    check = click.option(
+        "--health-check",
+        metavar="COMMAND",
+        help="Run this at the end, in the root; unless it ends with 0, everything is rolled back.",
+    )
+    seconds = click.option(
+        "--health-timeout",
+        type=click.IntRange(1, MOST_SECONDS),
+        default=DEFAULT_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long the health check may take.",
+    )
+    return check(seconds(command))
+
+
+def _hook_options(*, no_hooks: bool, health_check: str | None, health_timeout: int) -> HookOptions:
+    try:
+        words = tuple(shlex.split(health_check or ""))
+        if health_check is not None:
+            insist_on_command(words)
+    except ValueError as fault:
+        raise UsageError(
+            f"--health-check: {fault}",
+            remedy="give a program by its absolute path, and its arguments: --health-check '/usr/bin/true'",
+        ) from fault
+    return HookOptions(not no_hooks, words, health_timeout)
 
 
 def _exit_unchanged(command: "click.decorators.FC") -> "click.decorators.FC":
@@ -66,6 +103,10 @@ def _document(receipt: Receipt) -> dict[str, Any]:
         "plan": {
             "digest": receipt.plan_digest,
             "actions": [action_line(one) for one in receipt.plan.actions],
+            "commands": [
+                {"when": one.moment.value, "package": one.package or None, "command": list(one.command)}
+                for one in (*receipt.plan.commands.before, *receipt.plan.commands.after)
+            ],
         },
         "notes": list(receipt.plan.notes),
         "told": list(receipt.told),
@@ -92,7 +133,10 @@ def _lines(receipt: Receipt) -> list[str]:
         return ["nothing to do: everything is as it should be"]
     lines = [change_line(one) for one in receipt.packages]
     if receipt.dry_run:
+        commands = receipt.plan.commands
+        lines += [f"  {command_line(one)}" for one in commands.before]
         lines += [f"  {action_line(one)}" for one in receipt.plan.actions]
+        lines += [f"  {command_line(one)}" for one in commands.after]
     lines += [f"note: {shown(one)}" for one in (*receipt.plan.notes, *receipt.told)]
     for name, signers in receipt.signers:
         if not signers:
@@ -148,15 +192,28 @@ def _open_all(bundles: tuple[str, ...]) -> list[UnverifiedBundle]:
 @click.option(
     "--architecture", metavar="ARCH", help="Architecture of the target, if it is not this machine's."
 )
+@_health_check
+@_no_hooks
 @_dry_run
 @_exit_unchanged
 @click.pass_obj
-def _install(session: Session, /, bundles: tuple[str, ...], *, exit_unchanged: bool, **options: Any) -> int:  # noqa: ANN401  click
+def _install(
+    session: Session,
+    /,
+    bundles: tuple[str, ...],
+    *,
+    exit_unchanged: bool,
+    no_hooks: bool,
+    health_check: str | None,
+    health_timeout: int,
+    **options: Any,  # noqa: ANN401  click
+) -> int:
     """Install or upgrade bundles, all in one transaction.
 
     BUNDLE is a file, or - for standard input.
     """
-    chosen = InstallOptions(**options)
+    hooks = _hook_options(no_hooks=no_hooks, health_check=health_check, health_timeout=health_timeout)
+    chosen = InstallOptions(hooks=hooks, **options)
     with session.root() as root, session.environment() as environment:
         opened = _open_all(bundles)
         try:
@@ -172,13 +229,20 @@ def _install(session: Session, /, bundles: tuple[str, ...], *, exit_unchanged: b
 @click.option(
     "--assume-installed", multiple=True, metavar="NAME[=VERSION]", help="Count a package as present."
 )
+@_no_hooks
 @_dry_run
 @click.pass_obj
 def _remove(
-    session: Session, names: tuple[str, ...], assume_installed: tuple[str, ...], *, dry_run: bool
+    session: Session,
+    names: tuple[str, ...],
+    assume_installed: tuple[str, ...],
+    *,
+    no_hooks: bool,
+    dry_run: bool,
 ) -> int:
     """Remove packages, all in one transaction. What was edited since stays."""
-    options = InstallOptions(assume_installed=assume_installed, dry_run=dry_run)
+    hooks = HookOptions(run=not no_hooks)
+    options = InstallOptions(assume_installed=assume_installed, hooks=hooks, dry_run=dry_run)
     with session.root() as root, session.environment() as environment:
         receipt = remove(root, names, options, environment)
     return _tell(session, receipt)
@@ -186,12 +250,14 @@ def _remove(
 
 @click.command("rollback")
 @click.argument("transaction", required=False, type=int)
+@_no_hooks
 @_dry_run
 @click.pass_obj
-def _rollback(session: Session, transaction: int | None, *, dry_run: bool) -> int:
+def _rollback(session: Session, transaction: int | None, *, no_hooks: bool, dry_run: bool) -> int:
     """Undo the newest transaction, or everything back to and including TRANSACTION."""
     with session.root() as root, session.environment() as environment:
-        receipt = roll_back_to(root, transaction, environment, dry_run=dry_run)
+        hooks = HookOptions(run=not no_hooks)
+        receipt = roll_back_to(root, transaction, environment, hooks=hooks, dry_run=dry_run)
     return _tell(session, receipt)
 
 

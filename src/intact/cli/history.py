@@ -1,5 +1,6 @@
 """Acts. The command that tells what happened to a root, and gives up what is kept of it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -8,12 +9,13 @@ from intact.cli.session import Session
 from intact.cli.words import change_line, shown, size_text, time_text
 from intact.model.errors import UnknownTransaction, UsageError
 from intact.model.installed import TransactionRecord
+from intact.operations.hooks import hook_output
 from intact.operations.retaining import forget_history
 
 __all__ = ["COMMANDS"]
 
 
-def _transaction_document(record: TransactionRecord) -> dict[str, Any]:
+def _transaction_document(record: TransactionRecord, said: Sequence[str]) -> dict[str, Any]:
     return {
         "transaction": record.id,
         "kind": record.kind,
@@ -27,6 +29,7 @@ def _transaction_document(record: TransactionRecord) -> dict[str, Any]:
             for one in record.packages
         ],
         "notes": list(record.notes),
+        "hooks": list(said),
         "undoes": list(record.undoes),
         "can_be_rolled_back": record.retained,
         "size": record.size,
@@ -58,6 +61,7 @@ def _history(session: Session, transaction: int | None, keep: int | None) -> int
         return _forget(session, transaction, keep)
     with session.root() as root, root.database() as database:
         records = database.history()
+        said = hook_output(root, transaction) if transaction is not None else ()
     if transaction is not None:
         records = [one for one in records if one.id == transaction]
         if not records:
@@ -68,7 +72,8 @@ def _history(session: Session, transaction: int | None, keep: int | None) -> int
     if transaction is not None:
         lines += [f"    command: {shown(records[0].command)}"]
         lines += [f"    note: {shown(one)}" for one in records[0].notes]
-    session.screen.result({"transactions": [_transaction_document(one) for one in records]}, lines)
+        lines += [f"    hooks: {shown(one)}" for one in said]
+    session.screen.result({"transactions": [_transaction_document(one, said) for one in records]}, lines)
     return 0
 
 

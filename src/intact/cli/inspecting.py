@@ -1,5 +1,6 @@
 """Acts. What is in a bundle, who signed it, would this root let it in?"""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -62,6 +63,15 @@ def _inspect(session: Session, bundle: str, *, full: bool, files: bool) -> int:
         "conflicts": [str(one) for one in manifest.relations.conflicts],
         "provides": [str(one) for one in manifest.relations.provides],
         "replaces": [str(one) for one in manifest.relations.replaces],
+        "hooks": [
+            {
+                "when": one.when.value,
+                "command": list(one.command),
+                "undo": list(one.undo),
+                "timeout": one.seconds,
+            }
+            for one in manifest.hooks
+        ],
         "size": size,
         **counts,
         "signers": signers,
@@ -74,6 +84,7 @@ def _inspect(session: Session, bundle: str, *, full: bool, files: bool) -> int:
         f"summary:   {shown(manifest.summary)}",
         f"content:   {size_text(size)}; " + ", ".join(f"{count} {what}" for what, count in counts.items()),
         f"requires:  {shown(', '.join(map(str, manifest.relations.requires)) or 'nothing')}",
+        *(f"runs:      {shown(shlex.join(one.command))} ({one.when.value})" for one in manifest.hooks),
         *(f"signed by: {shown(one)}" for one in signers or ["nobody"]),
         f"trusted:   {'yes' if refusal is None else 'NO: ' + shown(refusal.message)}",
     ]

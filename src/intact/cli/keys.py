@@ -13,7 +13,7 @@ from intact.cli.words import shown
 from intact.model.errors import UsageError, machine_error
 from intact.operations.trusting import read_trust_store, revoke_key, trust_key
 from intact.trust.keys import KeyFault, KeyUnusable, generate_key, parse_public_key
-from intact.trust.store import PRIVILEGED, TrustEntry, allowed_signers
+from intact.trust.store import HOOKS, PRIVILEGED, TrustEntry, allowed_signers
 
 __all__ = ["COMMANDS"]
 
@@ -66,16 +66,22 @@ def _new_passphrase() -> bytes:
     default=True,
     help="May it sign set-id files, capabilities and special owners?",
 )
+@click.option(
+    "--hooks/--no-hooks",
+    default=False,
+    help="May it sign commands that are run on this machine?",
+)
 @click.option("--not-after", type=int, metavar="SECONDS", help="It counts until then (seconds since 1970).")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def _trust(
+def _trust(  # noqa: PLR0913  one for each option
     session: Session,
     file: Path,
     packages: tuple[str, ...],
     not_after: int | None,
     *,
     privileged: bool,
+    hooks: bool,
     yes: bool,
 ) -> int:
     """Trust a public key (FILE.pub) to sign packages for this root."""
@@ -88,7 +94,7 @@ def _trust(
     session.screen.say(f"{key.fingerprint} {key.comment}")
     if not yes and sys.stdin.isatty() and not click.confirm("Trust this key?", err=True):
         raise Declined("the key is not trusted", path=str(file))
-    roles = (PRIVILEGED,) if privileged else ()
+    roles = (*((PRIVILEGED,) if privileged else ()), *((HOOKS,) if hooks else ()))
     entry = TrustEntry(key, packages or ("*",), roles, not_after=not_after, added=int(time.time()))
     with session.root() as root, session.environment() as environment:
         changed = trust_key(root, entry, environment)
@@ -122,6 +128,7 @@ def _list(session: Session) -> int:
     lines = [
         f"{one.key.fingerprint} {shown(one.key.comment)}: {one.status}, may sign {', '.join(map(shown, one.packages))}"
         + ("" if PRIVILEGED in one.roles else ", nothing privileged")
+        + (", also hooks" if HOOKS in one.roles else "")
         for one in entries
     ]
     session.screen.result({"keys": rows}, lines)

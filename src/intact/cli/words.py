@@ -3,6 +3,7 @@
 Every string that did not come from our own source (names, paths, signers, error texts) goes through `shown`.
 """
 
+import shlex
 import unicodedata
 from datetime import datetime, timezone
 
@@ -17,9 +18,10 @@ from intact.model.actions import (
 )
 from intact.model.errors import IntactError
 from intact.model.exhaustive import assert_never
+from intact.model.hooks import HookCommand
 from intact.model.objects import NewDirectory, NewFile, NewHardlink, NewObject, NewSymlink
 
-__all__ = ["action_line", "change_line", "error_lines", "shown", "size_text", "time_text"]
+__all__ = ["action_line", "change_line", "command_line", "error_lines", "shown", "size_text", "time_text"]
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -101,6 +103,15 @@ def action_line(action: Action) -> str:
             return f"set      {path} to {new.mode:04o} {new.uid}:{new.gid}"
         case _:
             assert_never(action)
+
+
+def command_line(command: HookCommand) -> str:
+    """Say what a hook or health check runs, in one line."""
+    whose = f" of {shown(command.package)}" if command.package else ""
+    return (
+        f"run      {shown(shlex.join(command.command))}"
+        f" ({command.moment.value}{whose}, at most {command.seconds} s)"
+    )
 
 
 def error_lines(error: IntactError) -> list[str]:

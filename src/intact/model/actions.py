@@ -15,6 +15,7 @@ the action was done, because nobody but us writes there.
 
 from dataclasses import dataclass
 
+from intact.model.hooks import NO_COMMANDS, Commands
 from intact.model.objects import Attributes, NewObject, Observed
 from intact.model.paths import RelPath
 from intact.model.versions import Version
@@ -125,8 +126,10 @@ class Plan:
         actions: in the order of the commit.
         packages: what changes, sorted by name.
         notes: decisions that a person should know of (a kept configuration file, …), one line each.
+        commands: what is run before and after the actions.
     """
 
     actions: tuple[Action, ...]
     packages: tuple[PackageChange, ...]
     notes: tuple[str, ...] = ()
+    commands: Commands = NO_COMMANDS

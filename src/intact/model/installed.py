@@ -5,6 +5,7 @@ from enum import Enum
 
 from intact.model.actions import PackageChange
 from intact.model.entries import Digest, Xattrs
+from intact.model.hooks import Hook
 from intact.model.manifest import PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
@@ -63,6 +64,7 @@ class InstalledPackage:
     signers: tuple[str, ...]
     size: int
     entries: int
+    hooks: tuple[Hook, ...] = ()
 
 
 class Outcome(str, Enum):

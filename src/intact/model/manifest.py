@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from intact.model.entries import Digest, Entry
+from intact.model.hooks import Hook
 from intact.model.relations import Relation, Requirement
 from intact.model.versions import Version
 
@@ -78,5 +79,6 @@ class Manifest:
     created: int = 0
     """Seconds since 1970; the time of the build or SOURCE_DATE_EPOCH."""
     requires_features: tuple[str, ...] = ()
+    hooks: tuple[Hook, ...] = ()
     entries: tuple[Entry, ...] = ()
     frames: tuple[Frame, ...] = ()

@@ -16,6 +16,7 @@ from intact.model.errors import IntactError
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.operations.hooks import bind_commands
 from intact.operations.preflight import missing_bytes, preflight, staged_size
 from intact.operations.receipt import Receipt
 from intact.operations.retaining import make_room, retention_policy
@@ -27,6 +28,7 @@ from intact.state.publishing import stage_database
 from intact.system.signals import signals_held
 from intact.transaction.closing import close_committed, close_undone
 from intact.transaction.commit import commit, roll_back
+from intact.transaction.hooks import run_or_fail
 from intact.transaction.opening import Opening, OpenTransaction, open_transaction
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import Step, TransactionPlan, plan_text
@@ -67,7 +69,9 @@ class Prepared:
 def plan_digest(plan: Plan) -> str:
     """Return a digest that two equal plans share, whatever transaction they end up in."""
     steps = tuple(Step(action, RelPath(""), 0) for action in plan.actions)
-    return hashlib.sha256(plan_text(TransactionPlan(0, steps, (), plan.packages, plan.notes))).hexdigest()
+    return hashlib.sha256(
+        plan_text(TransactionPlan(0, steps, (), plan.packages, plan.notes, (), plan.commands))
+    ).hexdigest()
 
 
 def execute(
@@ -83,6 +87,7 @@ def execute(
     Raises:
         MachineError: the system refused; the root is as it was.
         Conflict: somebody changed a path meanwhile; the root is as that person left it.
+        HookFailed: a hook or the health check said no; the root is as it was.
         RecoveryFailed: neither finished nor undone; `pkg recover` goes on.
     """
     receipt = Receipt(
@@ -110,7 +115,9 @@ def execute(
     transaction = open_transaction(root.disk, root.layout, number, opening)
     try:
         tree, drops = _stage(root, transaction, prepared, policy, environment)
-        told = _finish(root, transaction, prepared.plan, (tree, drops), environment)
+        plan = replace(prepared.plan, commands=bind_commands(root, prepared.plan, tree))
+        checked = run_or_fail(root.disk, transaction, plan.commands.before)
+        told = (*checked, *_finish(root, transaction, plan, (tree, drops), environment))
     except (Exception, KeyboardInterrupt) as error:
         if transaction.journal.phase is Phase.OPEN:
             _discard(root, transaction, prepared, environment, error)
@@ -276,7 +283,7 @@ def _commit(root: Root, staged: StagedTransaction, environment: Environment) -> 
         reason = _reason(error)
         with completed_later(f"{reason}; and it cannot be undone now", _SOME_CHANGES):
             remarks = roll_back(disk, staged, now=environment.clock(), reason=reason)
-            plan = Plan((), staged.plan.packages, staged.plan.notes)
+            plan = Plan((), staged.plan.packages, (*staged.plan.notes, *remarks))
             entry = _entry(staged.open, plan, Outcome.ROLLED_BACK, environment.clock(), reason)
             told = close_undone(disk, layout, staged.open.journal, entry, staged.plan, staged.plan.mounts)
         if isinstance(error, IntactError):

@@ -7,7 +7,7 @@ import fnmatch
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import PackageChange, Plan
@@ -18,6 +18,7 @@ from intact.model.manifest import Manifest
 from intact.model.objects import Kind, NewFile, NewHardlink
 from intact.model.paths import RelPath
 from intact.operations.execute import Prepared
+from intact.operations.hooks import HookOptions, plan_commands
 from intact.operations.locate import Locator
 from intact.operations.root import Root
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
@@ -43,6 +44,7 @@ class InstallOptions:
         overwrite: globs of paths where unowned files may be replaced (they are kept).
         assume_installed: NAME, NAME=VERSION or globs of packages that count as present.
         architecture: of the target; None for this machine's.
+        hooks: which commands are run.
     """
 
     allow_unsigned: bool = False
@@ -50,6 +52,7 @@ class InstallOptions:
     overwrite: tuple[str, ...] = ()
     assume_installed: tuple[str, ...] = ()
     architecture: str | None = None
+    hooks: HookOptions = field(default_factory=HookOptions)
     dry_run: bool = False
 
 
@@ -85,7 +88,7 @@ def prepare(
         decisions.notes.append(
             f"not root: what is installed belongs to uid {os.geteuid()}, without set-id bits"
         )
-    return _prepared(root, database, bundles, removed, (situation, decisions), now)
+    return _prepared(root, database, bundles, removed, (situation, decisions), (options, now))
 
 
 def _takeovers(
@@ -232,14 +235,17 @@ def _prepared(
     bundles: tuple[VerifiedBundle, ...],
     removed: tuple[str, ...],
     decided: tuple[Situation, Decisions],
-    now: int,
+    how: tuple[InstallOptions, int],
 ) -> Prepared:
     """Put decisions together into a plan and the database's rows."""
     situation, decisions = decided
+    options, now = how
     changes = with_rights(root.disk, decisions.changes)
     actions = assemble(changes, decisions.attributes, situation.terrain)
     rows = [(_row(bundle, now), _seen_inodes(situation, decisions, bundle)) for bundle in bundles]
     packages = _package_changes(database, [row for row, _ in rows], removed, renewed=bool(actions))
+    following = {row.identity.name: row for row, _ in rows}
+    commands, notes = plan_commands(root, database, [one.name for one in packages], following, options.hooks)
     losers = _losers(database, decisions)
     names = sorted(
         {*removed, *(row.identity.name for row, _ in rows), *(row.identity.name for row, _ in losers)}
@@ -251,7 +257,7 @@ def _prepared(
     )
     return Prepared(
         kind="install" if bundles else "remove",
-        plan=Plan(actions, packages, tuple(decisions.notes)),
+        plan=Plan(actions, packages, (*decisions.notes, *notes), commands),
         bundles=bundles,
         installed=(*rows, *losers),
         removed=removed,
@@ -272,6 +278,7 @@ def _row(bundle: VerifiedBundle, now: int) -> InstalledPackage:
         signers=bundle.approval.signers,
         size=sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry)),
         entries=len(manifest.entries),
+        hooks=manifest.hooks,
     )
 
 

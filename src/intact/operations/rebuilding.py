@@ -153,6 +153,7 @@ def _installed(
         signers=(),
         size=sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry)),
         entries=len(manifest.entries),
+        hooks=manifest.hooks,
     )
     return package, _owned(root, manifest, doubts)
 

@@ -14,6 +14,7 @@ from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Transa
 from intact.model.objects import Attributes, Kind, NewDirectory
 from intact.model.paths import RelPath
 from intact.operations.execute import Prepared, execute
+from intact.operations.hooks import HookOptions, plan_commands
 from intact.operations.receipt import Receipt
 from intact.operations.root import Environment, Root, change
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
@@ -32,7 +33,12 @@ _Packages = tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...]
 
 
 def roll_back_to(
-    root: Root, number: int | None, environment: Environment, *, dry_run: bool = False
+    root: Root,
+    number: int | None,
+    environment: Environment,
+    *,
+    hooks: HookOptions | None = None,
+    dry_run: bool = False,
 ) -> Receipt:
     """Undo the newest transaction, or everything back to and including transaction `number`.
 
@@ -44,7 +50,7 @@ def roll_back_to(
     """
     with change(root, environment, dry_run=dry_run) as recovered, root.database() as database:
         undone = choose_undone(database.history(), number)
-        prepared = _prepare(root, database, undone)
+        prepared = _prepare(root, database, undone, hooks or HookOptions())
         return execute(root, prepared, environment, recovered, dry_run=dry_run)
 
 
@@ -91,7 +97,9 @@ def _way_back(newest_first: Sequence[TransactionRecord], number: int) -> tuple[T
     return None if way is None else (newest, *way)
 
 
-def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]) -> Prepared:
+def _prepare(
+    root: Root, database: Database, undone: Sequence[TransactionRecord], hooks: HookOptions
+) -> Prepared:
     plans = [_read_plan(root, one.id) for one in reversed(undone)]
     images = merge_images(
         [image for step in plan.steps for image in images_of(step.action, step.slot)] for plan in plans
@@ -115,10 +123,15 @@ def _prepare(root: Root, database: Database, undone: Sequence[TransactionRecord]
         for name in names
         if (package := database.package(name)) is not None
     )
+    following = {package.identity.name: package for package, _ in installed}
+    commands, notes = plan_commands(root, database, names, following, hooks)
     return Prepared(
         kind="rollback",
         plan=Plan(
-            actions, _changes(installed, before, names), (*reversal.notes, *vanished.values(), *rewritten)
+            actions,
+            _changes(installed, before, names),
+            (*reversal.notes, *vanished.values(), *rewritten, *notes),
+            commands,
         ),
         installed=installed,
         removed=tuple(name for name in removed if database.package(name) is not None),

@@ -12,6 +12,7 @@
             ├── opening.json, journal, plan.json
             ├── before.db                 what the changed packages looked like before
             ├── next.db                   the database after this transaction, until it is recorded
+            ├── hooks.log                 what hooks and the health check wrote
             └── slots/N                   staged objects before the commit, backups after it
 
 On every other mount that a transaction touches, the slots are in `.intact/ROOT/ID/` at its top, because a rename
@@ -87,6 +88,11 @@ class TransactionPlaces:
     def next_database(self) -> RelPath:
         """The database as it will be."""
         return self.home / "next.db"
+
+    @property
+    def commands_log(self) -> RelPath:
+        """What hooks and health checks wrote."""
+        return self.home / "hooks.log"
 
     def manifest(self, digest: Digest) -> RelPath:
         """Where a manifest waits to be retained."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from intact.model.actions import PackageChange
 from intact.model.entries import Digest, Xattrs
+from intact.model.hooks import Hook, Moment
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
 from intact.model.manifest import PackageIdentity, Relations
 from intact.model.objects import Kind
@@ -33,13 +34,14 @@ __all__ = [
 ]
 
 APPLICATION_ID: Final = 0x496E7463  # "Intc"
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 SCHEMA: Final = """
 CREATE TABLE packages (
     name TEXT PRIMARY KEY, version TEXT NOT NULL, architecture TEXT NOT NULL, summary TEXT NOT NULL,
     license TEXT NOT NULL, relations TEXT NOT NULL, installed_at INTEGER NOT NULL, transaction_id INTEGER NOT NULL,
-    manifest_digest TEXT NOT NULL, signers TEXT NOT NULL, size INTEGER NOT NULL, entries INTEGER NOT NULL
+    manifest_digest TEXT NOT NULL, signers TEXT NOT NULL, size INTEGER NOT NULL, entries INTEGER NOT NULL,
+    hooks TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE entries (
     location TEXT NOT NULL, package TEXT NOT NULL, path TEXT, kind TEXT NOT NULL, mode INTEGER NOT NULL,
@@ -59,7 +61,7 @@ CREATE TABLE seen (name TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
 
 PACKAGE_COLUMNS: Final = (
     "name, version, architecture, summary, license, relations, installed_at, transaction_id,"
-    " manifest_digest, signers, size, entries"
+    " manifest_digest, signers, size, entries, hooks"
 )
 ENTRY_COLUMNS: Final = "location, package, path, kind, mode, uid, gid, size, mtime_ns, inode, digest, target, config, xattrs, hardlink"
 TRANSACTION_COLUMNS: Final = (
@@ -91,6 +93,7 @@ def package_to_row(package: InstalledPackage) -> Row:
         json.dumps(package.signers),
         package.size,
         package.entries,
+        json.dumps([[one.when.value, one.command, one.undo, one.seconds] for one in package.hooks]),
     )
 
 
@@ -109,6 +112,7 @@ def package_from_row(row: Row) -> InstalledPackage:
         signers,
         size,
         count,
+        hooks,
     ) = row
     texts = json.loads(relations)
     return InstalledPackage(
@@ -127,6 +131,10 @@ def package_from_row(row: Row) -> InstalledPackage:
         signers=tuple(map(str, json.loads(signers))),
         size=int(size),
         entries=int(count),
+        hooks=tuple(
+            Hook(Moment(when), tuple(map(str, command)), tuple(map(str, undo)), int(seconds))
+            for when, command, undo, seconds in json.loads(hooks)
+        ),
     )
 
 

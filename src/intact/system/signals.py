@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["signals_held"]
+__all__ = ["signal_waits", "signals_held"]
 
 _POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_arrived: list[int] = []
 
 
 @contextmanager
@@ -22,10 +23,10 @@ def signals_held() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    arrived: list[int] = []
+    _arrived.clear()
 
     def note(number: int, _frame: FrameType | None) -> None:
-        arrived.append(number)
+        _arrived.append(number)
 
     handlers = {one: signal.signal(one, note) for one in _POLITE}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _POLITE)
@@ -35,5 +36,12 @@ def signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # what is pending is noted now
         for one, handler in handlers.items():
             signal.signal(one, handler if handler is not None else signal.SIG_DFL)
-        if arrived:
-            signal.raise_signal(arrived[0])
+        first = _arrived[:1]
+        _arrived.clear()
+        if first:
+            signal.raise_signal(first[0])
+
+
+def signal_waits() -> bool:
+    """Tell whether a polite signal is being held back; whoever takes long asks now and then."""
+    return bool(_arrived) or not signal.sigpending().isdisjoint(_POLITE)

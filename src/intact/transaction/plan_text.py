@@ -23,6 +23,7 @@ from intact.model.actions import (
 from intact.model.entries import Digest, Xattrs
 from intact.model.errors import JournalDamaged
 from intact.model.exhaustive import assert_never
+from intact.model.hooks import NO_COMMANDS, Commands, HookCommand, Moment
 from intact.model.objects import (
     Attributes,
     Backup,
@@ -42,7 +43,7 @@ from intact.model.versions import Version
 
 __all__ = ["FORMAT", "Step", "TransactionPlan", "parse_plan", "plan_text"]
 
-FORMAT = 1
+FORMAT = 2
 _LONGEST_PREFIX = MAX_PATH_BYTES  # a mount point, `.intact`, identity, number and slot
 
 # JSON is untyped at this border; everything behind it is typed again.
@@ -74,6 +75,7 @@ class TransactionPlan:
         packages: what changes.
         notes: decisions a person should know of.
         drops: transactions whose backups go when this one is closed.
+        commands: what is run before and after the steps.
     """
 
     transaction: int
@@ -82,6 +84,7 @@ class TransactionPlan:
     packages: tuple[PackageChange, ...] = ()
     notes: tuple[str, ...] = ()
     drops: tuple[int, ...] = ()
+    commands: Commands = NO_COMMANDS
 
 
 def plan_text(plan: TransactionPlan) -> bytes:
@@ -96,6 +99,9 @@ def plan_text(plan: TransactionPlan) -> bytes:
         ],
         "notes": plan.notes,
         "drops": plan.drops,
+        "commands": [
+            _commands(one) for one in (plan.commands.before, plan.commands.after, plan.commands.back)
+        ],
         "steps": [[step.slot, step.inode, step.digest, _action(step.action)] for step in plan.steps],
     }
     return json.dumps(value, separators=(",", ":")).encode()
@@ -123,9 +129,31 @@ def parse_plan(text: bytes, place: str) -> TransactionPlan:
             ),
             notes=tuple(map(str, value["notes"])),
             drops=tuple(map(int, value["drops"])),
+            commands=Commands(*map(_parse_commands, value["commands"])),
         )
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise JournalDamaged(f"the plan cannot be read ({error})", path=place) from error
+
+
+def _commands(commands: tuple[HookCommand, ...]) -> _Json:
+    return [
+        [one.moment.value, one.package, one.version, one.command, one.seconds, one.program]
+        for one in commands
+    ]
+
+
+def _parse_commands(value: _Json) -> tuple[HookCommand, ...]:
+    return tuple(
+        HookCommand(
+            Moment(moment),
+            str(package),
+            str(version),
+            tuple(map(str, words)),
+            int(seconds),
+            _own_path(program),
+        )
+        for moment, package, version, words, seconds, program in value
+    )
 
 
 def _path(text: str) -> RelPath:

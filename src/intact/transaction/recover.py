@@ -14,6 +14,7 @@ from intact.model.actions import PackageChange
 from intact.model.errors import (
     Conflict,
     DatabaseDamaged,
+    HookFailed,
     IntactError,
     JournalDamaged,
     MachineError,
@@ -26,7 +27,7 @@ from intact.model.paths import ROOT
 from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.closing import close_committed, close_undone
-from intact.transaction.commit import CommittedTransaction, commit, roll_back
+from intact.transaction.commit import CommittedTransaction, commit, perhaps_not_run, roll_back
 from intact.transaction.deleting import if_possible
 from intact.transaction.history import drop_unretained
 from intact.transaction.journal import Journal
@@ -187,14 +188,14 @@ def _recover_one(
         return Recovered(interrupted.places.id, "", None, Outcome.DISCARDED)
     phase = journal.phase
     transaction = OpenTransaction(interrupted.places, opening, journal)
-    for mount in opening.mounts:
-        if disk.observe(mount) is not None:
-            disk.watch_filesystem(mount)
+    _watch(disk, opening)
     match interrupted.verdict:
         case Verdict.DISCARD:
             outcome, told = _discard(disk, layout, transaction, now)
         case Verdict.ROLL_FORWARD:
             outcome, told = _roll_forward(disk, layout, transaction, direction, now)
+        case Verdict.UNDO_UNCONFIRMED:
+            outcome, told = _undo_unconfirmed(disk, layout, transaction, direction, now)
         case Verdict.ROLL_BACK:
             outcome, told = _roll_back(
                 disk, layout, _staged(disk, transaction), now, journal.records[-1].reason
@@ -211,6 +212,12 @@ def _recover_one(
 
 
 _Result = tuple[Outcome, tuple[str, ...]]
+
+
+def _watch(disk: Disk, opening: Opening) -> None:
+    for mount in opening.mounts:
+        if disk.observe(mount) is not None:
+            disk.watch_filesystem(mount)
 
 
 def _plan(disk: Disk, transaction: OpenTransaction) -> TransactionPlan:
@@ -259,7 +266,7 @@ def _roll_forward(
         return _roll_back(disk, layout, staged, now, "interrupted; undone on request")
     try:
         committed = commit(disk, staged, now=now, recovering=True)
-    except (Conflict, MachineError) as error:
+    except (Conflict, HookFailed, MachineError) as error:
         if direction is Direction.FORWARD:
             raise RecoveryFailed(
                 f"cannot be finished: {error.message}",
@@ -269,6 +276,15 @@ def _roll_forward(
             ) from error
         return _roll_back(disk, layout, staged, now, f"interrupted, and could not be finished: {error}")
     return Outcome.COMMITTED, (*committed.remarks, *close_committed(disk, layout, committed, now=now))
+
+
+def _undo_unconfirmed(
+    disk: Disk, layout: StateLayout, transaction: OpenTransaction, direction: Direction, now: int
+) -> _Result:
+    """Take a crash while hooks or the health check had the word for a no, unless somebody says otherwise."""
+    if direction is Direction.FORWARD:
+        return _roll_forward(disk, layout, transaction, direction, now)
+    return _roll_back(disk, layout, _staged(disk, transaction), now, "interrupted before it was confirmed")
 
 
 def _roll_back(disk: Disk, layout: StateLayout, staged: StagedTransaction, now: int, reason: str) -> _Result:
@@ -293,7 +309,9 @@ def _clean_up(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now
     plan = _plan(disk, transaction)
     reason = transaction.journal.records[-1].reason
     entry = _entry(transaction, plan.packages, Outcome.ROLLED_BACK, now, reason)
-    return Outcome.ROLLED_BACK, close_undone(disk, layout, transaction.journal, entry, plan, plan.mounts)
+    remarks = perhaps_not_run(StagedTransaction(transaction, plan))
+    told = close_undone(disk, layout, transaction.journal, entry, plan, plan.mounts)
+    return Outcome.ROLLED_BACK, (*remarks, *told)
 
 
 def _entry(

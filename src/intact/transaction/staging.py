@@ -269,6 +269,7 @@ def seal(
         packages=plan.packages,
         notes=plan.notes,
         drops=drops,
+        commands=plan.commands,
     )
     text = plan_text(sealed)
     with disk.create_file(places.plan) as writer:

@@ -15,12 +15,16 @@ from intact.model.errors import Untrusted
 from intact.model.manifest import PackageIdentity
 from intact.trust.keys import PublicKey
 from intact.trust.sshsig import Signature, SignatureFault, is_valid, parse_signature
-from intact.trust.store import PRIVILEGED, TrustEntry, TrustStore
+from intact.trust.store import HOOKS, PRIVILEGED, TrustEntry, TrustStore
 
 __all__ = ["Approval", "ValidSignatures", "approve", "check_signatures"]
 
 # Whoever has it makes proofs; it never leaves this module.
 _MAKER: Final = object()
+_CONTENT: Final = {
+    PRIVILEGED: "set-id files, capabilities or special owners",
+    HOOKS: "hooks (commands that are run on this machine)",
+}
 
 
 def _refuse_strangers(maker: object) -> None:
@@ -129,11 +133,11 @@ def _untrusted(name: str, reasons: list[str]) -> Untrusted:
     )
 
 
-def approve(valid: ValidSignatures, identity: PackageIdentity, *, privileged: bool) -> Approval:
+def approve(valid: ValidSignatures, identity: PackageIdentity, roles: Sequence[str]) -> Approval:
     """Hold what the manifest says against what its signers may sign.
 
     Args:
-        privileged: the package has set-id files, capabilities or owners other than root.
+        roles: that the package's content asks of a signer; one signer has to have them all.
 
     Raises:
         Untrusted: none of the signers may sign this package.
@@ -150,20 +154,27 @@ def approve(valid: ValidSignatures, identity: PackageIdentity, *, privileged: bo
             path=valid.name,
             details=scopes,
             remedy="if the key may sign it, trust the key again with the whole scope that it shall have: "
-            + _trust_again((*valid.entries[0].packages, identity.name)),
+            + _trust_again(valid.entries[0], (identity.name,), ()),
         )
-    able = [one for one in in_scope if not privileged or PRIVILEGED in one.roles]
+    able = [one for one in in_scope if set(roles) <= set(one.roles)]
     if not able:
+        what = " and ".join(_CONTENT[role] for role in roles)
         raise Untrusted(
-            f"{identity.name} brings set-id files, capabilities or special owners, which none of its signers may sign",
+            f"{identity.name} brings {what}, which none of its signers may sign",
             path=valid.name,
             details=[one.key.fingerprint for one in in_scope],
-            remedy="if the key may do that: " + _trust_again((*in_scope[0].packages, "--privileged")),
+            remedy="if the key may do that: " + _trust_again(in_scope[0], (), roles),
         )
     return Approval(tuple(one.key.fingerprint for one in able), unsigned=False, maker=_MAKER)
 
 
-def _trust_again(scope: tuple[str, ...]) -> str:
-    """Write the command with the whole scope: trusting a key again replaces what it was trusted for."""
-    words = [one if one.startswith("--") else f"--packages {shlex.quote(one)}" for one in scope]
+def _trust_again(entry: TrustEntry, packages: Sequence[str], roles: Sequence[str]) -> str:
+    """Write the command with all that the key may do then: trusting it again replaces what it was trusted for."""
+    words = [f"--packages {shlex.quote(one)}" for one in (*entry.packages, *packages)]
+    able = {*entry.roles, *roles}
+    if PRIVILEGED not in able:
+        words.append("--no-privileged")
+    elif PRIVILEGED in roles:
+        words.append("--privileged")
+    words += ["--hooks"] if HOOKS in able else []
     return f"`pkg key trust {' '.join(['FILE.pub', *words])}`"

@@ -26,6 +26,7 @@ from intact.trust.keys import KeyFault, PublicKey, parse_public_key
 from intact.trust.sshsig import NAMESPACE
 
 __all__ = [
+    "HOOKS",
     "PRIVILEGED",
     "KeyRevoked",
     "TrustEntry",
@@ -38,6 +39,7 @@ __all__ = [
 
 FORMAT = 1
 PRIVILEGED = "privileged"
+HOOKS = "hooks"
 TRUSTED, REVOKED = "trusted", "revoked"
 _LATEST = 253402300799  # the last second of the year 9999, the last one that dates can be written for
 _GLOB = re.compile(r"[a-z0-9+._*?\[\]!-]{1,128}")
@@ -57,7 +59,8 @@ class TrustEntry:
 
     Attributes:
         packages: globs of the package names that it may sign.
-        roles: ``privileged`` lets it sign set-id files, capabilities and owners other than root.
+        roles: ``privileged`` lets it sign set-id files, capabilities and owners other than root; ``hooks`` lets it
+            sign commands that are run on this machine.
         status: ``trusted`` or ``revoked``.
         not_before: seconds since 1970, or None.
         not_after: as above; the key counts up to and including this second.
@@ -228,7 +231,7 @@ def _entry(table: Any, place: str, faults: list[str]) -> TrustEntry | None:  # n
         faults.append(f"{place}.public_key: {fault}")
     packages = _texts(table, "packages", place, faults)
     roles = _texts(table, "roles", place, faults)
-    faults += [f"{place}.roles: unknown role {role!r}" for role in roles if role != PRIVILEGED]
+    faults += [f"{place}.roles: unknown role {role!r}" for role in roles if role not in {PRIVILEGED, HOOKS}]
     status = table.get("status", TRUSTED)
     if status not in (TRUSTED, REVOKED):
         faults.append(f"{place}.status: must be trusted or revoked")
