@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from test_json_documents import faults
 
 from support.command_line import Desk
+from support.json_schema import faults
 from support.workshop import Workshop
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hooks run in the root by chroot, which needs root")

@@ -3,9 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 import pytest
@@ -13,17 +11,9 @@ from jsonschema import Draft202012Validator
 
 from intact.cli.main import pkg
 from support.command_line import Desk, Result, install_that_waits
+from support.json_schema import REFERENCE, SCHEMA, faults
 
-REFERENCE = Path(__file__).parent.parent.parent / "docs/reference"
-SCHEMA: dict[str, Any] = json.loads((REFERENCE / "json-schema.json").read_text())
 PROMISED = [one["$ref"].removeprefix("#/$defs/").replace("%20", " ") for one in SCHEMA["anyOf"]]
-
-
-def faults(document: object, name: str) -> list[str]:
-    """Say where a document is not what the schema's definition of that name says."""
-    chosen = {**SCHEMA, "anyOf": [{"$ref": f"#/$defs/{quote(name)}"}]}
-    found = Draft202012Validator(chosen).iter_errors(document)
-    return [f"{error.json_path}: {error.message}" for outer in found for error in outer.context or [outer]]
 
 
 def one_document(result: Result) -> Any:  # noqa: ANN401  a JSON document

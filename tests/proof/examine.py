@@ -70,10 +70,15 @@ def take_picture(workshop: Workshop) -> Picture:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a story may end in."""
+    """What a story may end in.
+
+    Attributes:
+        between: what is there on the way, if a story goes there and back by itself.
+    """
 
     old: Picture
     new: Picture
+    between: Picture | None = None
 
 
 def _without_links(described: tuple[object, ...] | None) -> tuple[object, ...] | None:
@@ -89,8 +94,9 @@ def half_done(workshop: Workshop, expected: Expectation, *, may_blink: bool = Fa
     """
     now = snapshot(workshop, links=False)
     found = []
-    for path in sorted(now.keys() | expected.old.tree.keys() | expected.new.tree.keys()):
-        allowed = [_without_links(side.tree.get(path)) for side in (expected.old, expected.new)]
+    trees = [side.tree for side in (expected.old, expected.new, expected.between) if side is not None]
+    for path in sorted(now.keys() | {path for tree in trees for path in tree}):
+        allowed = [_without_links(tree.get(path)) for tree in trees]
         blinks = may_blink and now.get(path) is None and _is_directory_in_one(path, expected)
         if now.get(path) not in allowed and not blinks:
             found.append(f"/{path} is neither old nor new: {_short(now.get(path))}")

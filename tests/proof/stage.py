@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from proof.examine import Expectation, take_picture
+from proof.examine import Expectation, Picture, take_picture
 from proof.stories import STORIES, Story, bundles_of, on
 from proof.supervise import Ended, run_pkg
 from support.workshop import Workshop
@@ -48,7 +48,7 @@ def set_stage(name: str, place: Path, *, may_blink: bool = False) -> Stage:
     shutil.rmtree(place / name, ignore_errors=True)
     template = Workshop(place / name / "template")
     template.write("usr/share/somebody", "not ours")
-    if story.shell:
+    if story.needs_shell:
         template.give_shell()
     for package in bundles_of(story):
         template.bundle(package)
@@ -58,8 +58,19 @@ def set_stage(name: str, place: Path, *, may_blink: bool = False) -> Stage:
     old = take_picture(template)
     whole = template.copy("whole")
     _insist(run_pkg(on(whole, story.command), place), story.command, story.ends)
-    expected = Expectation(old, take_picture(whole))
+    expected = Expectation(old, take_picture(whole), _between(template, story, place))
     return Stage(name, story, template, expected, place / name, may_blink)
+
+
+def _between(template: Workshop, story: Story, place: Path) -> Picture | None:
+    """Describe where a command was that is rolled back by itself because a hook says no."""
+    if not story.ends:
+        return None
+    there = template.copy("there")
+    _insist(run_pkg([*on(there, story.command), "--no-hooks"], place), story.command)
+    picture = take_picture(there)
+    shutil.rmtree(there.place)
+    return picture
 
 
 def _insist(ended: Ended, words: tuple[str, ...], code: int = 0) -> None:

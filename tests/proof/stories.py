@@ -120,14 +120,14 @@ class Story:
         before: commands that bring the root to its beginning.
         command: the words of the interrupted command.
         edits: what a person does in between.
-        shell: hooks need one in the root.
+        needs_shell: hooks are scripts.
         ends: the exit code of the command, undisturbed.
     """
 
     command: Words
     before: tuple[Words, ...] = ()
     edits: Callable[[Workshop], None] = field(default=_nothing)
-    shell: bool = False
+    needs_shell: bool = False
     ends: int = 0
 
 
@@ -147,9 +147,9 @@ STORIES: Final = MappingProxyType(
         "hooked": Story(
             (*install("hooked2"), "--health-check", "/bin/sh -c 'read line </opt/hooked/file'"),
             (install("hooked"),),
-            shell=True,
+            needs_shell=True,
         ),
-        "refused": Story(install("refusing"), (install("hooked"),), shell=True, ends=8),
+        "refused": Story(install("refusing"), (install("hooked"),), needs_shell=True, ends=8),
         "forget": Story(("history", "--keep", "0"), (install("first"), install("second"))),
     }
 )
