@@ -60,7 +60,9 @@ def take_picture(workshop: Workshop) -> Picture:
         ]
     return Picture(
         tree=snapshot(workshop),
-        state=frozenset(state_files(workshop)) - _SAME_FOR_ALL,
+        # What hooks wrote is kept if that is possible, and nothing depends on it.
+        state=frozenset(one for one in state_files(workshop) if not one.endswith("hooks.log"))
+        - _SAME_FOR_ALL,
         packages=tuple(rows),
         history=tuple(history),
         differences=tuple(f"{one.location} {one.what}" for one in found),

@@ -18,6 +18,7 @@ ERRNOS = ("ENOSPC", "EDQUOT", "EIO", "EROFS", "EMFILE", "EINTR", "EACCES")
 _CRASHED = 70
 _CAUSES_WITHOUT_ERRNO = ("SQLite: ", "database disk image is malformed")  # SQLite keeps the errno to itself
 _NEEDS_RECOVERY = 6
+_HOOK_FAILED = 8
 
 
 def fail_at(number: int, name: str, *, forever: bool) -> Policy:
@@ -70,7 +71,7 @@ def try_fault(scene: Scene, stage: Stage, state: str) -> Verdict:
 def _faults_of_message(ended: Ended, name: str) -> list[str]:
     if ended.hung:
         return ["it hung"]
-    if ended.code == 0:
+    if ended.code in {0, _HOOK_FAILED}:  # what the fault has made of a hook is for the hook to say
         return []
     if ended.code == _CRASHED or "Traceback" in ended.said:
         return [f"a traceback: {ended.said.strip()[-600:]}"]

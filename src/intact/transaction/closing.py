@@ -5,6 +5,8 @@ old history goes, and CLOSED is written. After a rollback or a discard: people's
 deleted. Every part can be done again after a crash.
 """
 
+from contextlib import suppress
+
 from intact.model.errors import MachineError
 from intact.model.installed import TransactionRecord
 from intact.model.paths import RelPath
@@ -82,7 +84,7 @@ def close_undone(
     told: list[str] = []
     try:
         if plan is not None:
-            told += keep_after_rollback(disk, layout, plan)
+            _keep_at_last(disk, layout, plan, told)
     except MachineError as error:  # no room to sort it out: then all of it is kept
         place = set_aside(disk, layout, entry.id, mounts, KEPT_SUFFIX)
         told.append(f"what people had changed meanwhile is kept in /{place}: {error.message}")
@@ -91,6 +93,14 @@ def close_undone(
     if journal.phase is Phase.OPEN:
         journal.append(Record(Phase.DISCARDED, entry.finished, reason=entry.reason))
     return (*told, *drop_transaction(disk, layout, entry.id, mounts))
+
+
+def _keep_at_last(disk: Disk, layout: StateLayout, plan: TransactionPlan, told: list[str]) -> None:
+    """Keep people's files; what was refused once (a signal, too many open files) may not be again."""
+    with suppress(MachineError):
+        told.extend(keep_after_rollback(disk, layout, plan))  # one by one: what comes before a failure is told
+        return
+    told.extend(keep_after_rollback(disk, layout, plan))
 
 
 def _note_outcome(disk: Disk, layout: StateLayout, entry: TransactionRecord) -> None:

@@ -81,9 +81,9 @@ def _confirm(disk: Disk, staged: StagedTransaction, now: int) -> tuple[str, ...]
     """Let hooks and the health check decide; from here on, a crash is undone."""
     staged.open.journal.append(Record(Phase.PROVISIONAL, now))
     told = run_or_fail(disk, staged.open, staged.plan.commands.after)
-    write_log(disk, staged.open, told)
+    left_out = write_log(disk, staged.open, told)
     _make_durable(disk, staged)  # what the hooks have written, too
-    return told
+    return (*told, *left_out)
 
 
 def roll_back(disk: Disk, staged: StagedTransaction, *, now: int, reason: str) -> tuple[str, ...]:

@@ -97,11 +97,13 @@ def _run(
     ]
 
 
-def write_log(disk: Disk, transaction: OpenTransaction, told: Sequence[str]) -> None:
-    """Keep what commands said beside the journal, as long as the transaction is in the history; if there is room."""
+def write_log(disk: Disk, transaction: OpenTransaction, told: Sequence[str]) -> list[str]:
+    """Keep what commands said beside the journal, as long as the transaction is in the history; tell if it is not."""
     place = transaction.places.commands_log
-    with if_possible("the output of hooks is not kept", []):
+    left_out: list[str] = []
+    with if_possible("the output of hooks is not kept", left_out):
         drop_tree(disk, place)
         if told:
             with disk.create_file(place) as writer:
                 writer.write("".join(f"{line}\n" for line in told).encode(errors="backslashreplace"))
+    return left_out

@@ -4,6 +4,8 @@ In `kept/NUMBER/PATH`, on the mount that it is on. Where there is no room even f
 transaction is set aside by one rename.
 """
 
+from collections.abc import Iterator
+
 from intact.model.actions import Create, Remove, Replace
 from intact.model.objects import Kind, NewDirectory, Observed
 from intact.model.paths import RelPath
@@ -16,25 +18,23 @@ from intact.transaction.sameness import is_new_object, strangers_below
 __all__ = ["keep_after_rollback", "keep_from_history"]
 
 
-def keep_after_rollback(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> list[str]:
-    """Move what is a person's work out of the slots of a rolled-back transaction; tell where it is.
+def keep_after_rollback(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> Iterator[str]:
+    """Move what is a person's work out of the slots of a rolled-back transaction; tell of each where it is.
 
     That is: an old object whose place was taken meanwhile, a new one that was edited, and files that were
     created in a directory which has gone again.
     """
-    told = []
     for step in plan.steps:
         action, slot = step.action, step.slot
         if not isinstance(action, Create | Replace | Remove) or disk.observe(slot) is None:
             continue
         if isinstance(action, Remove) or not _is_disposable(disk, slot, step):
-            told.append(_keep(disk, layout, plan.transaction, slot, action.path))
+            yield _keep(disk, layout, plan.transaction, slot, action.path)
             continue
         for stranger in strangers_below(disk, slot, action.below, action.path):
             if disk.observe(stranger) is not None:
                 location = RelPath(action.path + stranger[len(slot) :])
-                told.append(_keep(disk, layout, plan.transaction, stranger, location))
-    return told
+                yield _keep(disk, layout, plan.transaction, stranger, location)
 
 
 def _is_disposable(disk: Disk, slot: RelPath, step: Step) -> bool:
