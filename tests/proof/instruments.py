@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from proof import damage, faults, kills, powercut
+from proof import damage, faults, kills, meddling, powercut
 from proof.images import scratch
 from proof.observers import observe
 from proof.stage import Stage, set_stage
@@ -90,6 +90,12 @@ INSTRUMENTS: Final = MappingProxyType(
             (200, 1, 2),
             3000,
         ),
+        "meddle": Instrument(
+            "a person's deed before a system call",
+            ("tmpfs", "ext4", "overlayfs"),
+            ("upgrade", "rollback", "remove"),
+            (60, 1, 3),
+        ),
         "observe": Instrument("other processes looking on", (*_BLOCK, "tmpfs"), ("program",), (6, 1, 1), 50),
     }
 )
@@ -154,6 +160,8 @@ def _on_stage(scene: Scene, stage: Stage) -> Opened:
             return Opened(scene, kills.states(stage), lambda state: kills.try_twice(scene, stage, state))
         case "fault":
             return Opened(scene, faults.states(stage), lambda state: faults.try_fault(scene, stage, state))
+        case "meddle":
+            return Opened(scene, meddling.states(stage), lambda state: meddling.try_deed(scene, stage, state))
         case "observe":
             rounds = [str(number) for number in range(1, 101)]
             return Opened(scene, rounds, lambda state: observe(scene, stage, state))

@@ -1,6 +1,7 @@
 """Acts. How does `pkg` run as a process of its own, with somebody who decides about each of its system calls?"""
 
 import os
+import secrets
 import select
 import signal
 import socket
@@ -102,7 +103,7 @@ def count_calls(arguments: list[str], place: Path, *, looking: bool = False) -> 
 
 
 def _run(arguments: list[str], place: Path, policy: Policy | None, *, looking: bool) -> Ended:
-    text = place / f"said-{os.getpid()}"
+    text = place / f"said-{os.getpid()}-{secrets.token_hex(4)}"
     said = os.open(text, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     ours, theirs = socket.socketpair()
     child = os.fork()

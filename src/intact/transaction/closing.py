@@ -98,7 +98,9 @@ def close_undone(
 def _keep_at_last(disk: Disk, layout: StateLayout, plan: TransactionPlan, told: list[str]) -> None:
     """Keep people's files; what was refused once (a signal, too many open files) may not be again."""
     with suppress(MachineError):
-        told.extend(keep_after_rollback(disk, layout, plan))  # one by one: what comes before a failure is told
+        told.extend(
+            keep_after_rollback(disk, layout, plan)
+        )  # one by one: what comes before a failure is told
         return
     told.extend(keep_after_rollback(disk, layout, plan))
 

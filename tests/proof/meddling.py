@@ -1,0 +1,163 @@
+"""Acts. Somebody meddles while `pkg` is in the midst of it: at each system call, one deed of a person.
+
+The process stands still while the deed is done, so the deed falls exactly between two of its calls. Whatever the
+person wrote has to be somewhere afterwards, all other paths have to be whole and all old or all new, and `pkg` has
+to end with an answer.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from proof.examine import all_or_nothing, half_done
+from proof.kills import recovery_of
+from proof.listener import Call
+from proof.stage import Stage
+from proof.supervise import CONTINUE, count_calls, run_pkg, supervised
+from proof.verdicts import Scene, Verdict
+from support.workshop import Workshop
+
+__all__ = ["DEEDS", "WORDS", "states", "survives", "try_deed"]
+
+WORDS = b"written by a person, who wants it back\n"
+_VICTIM = "usr/lib/libtool.so.1"
+_ARRIVING = "usr/share/tool/new/c"
+_ABOVE = ("usr/share/tool/new", "usr/share/tool", "usr/share", "usr/lib", "usr")
+_ANSWERS = frozenset({0, 1, 5, 6})
+_LOCKED = 7
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What a person has at hand.
+
+    Attributes:
+        open: a descriptor of the victim, from before the command.
+    """
+
+    workshop: Workshop
+    place: Path
+    open: int
+
+
+Deed = Callable[[_Scene], list[str]]
+
+
+def _write_in_place(scene: _Scene) -> list[str]:
+    with (scene.workshop.path / _VICTIM).open("r+b", buffering=0) as file:
+        file.write(WORDS)
+        file.truncate()
+    return []
+
+
+def _write_to_what_is_open(scene: _Scene) -> list[str]:
+    os.pwrite(scene.open, WORDS, 0)
+    os.ftruncate(scene.open, len(WORDS))
+    return []
+
+
+def _replace(scene: _Scene) -> list[str]:
+    scene.workshop.write(_VICTIM, WORDS.decode())
+    return []
+
+
+def _delete(scene: _Scene) -> list[str]:
+    (scene.workshop.path / _VICTIM).unlink()
+    return []
+
+
+def _create(scene: _Scene) -> list[str]:
+    scene.workshop.write(_ARRIVING, WORDS.decode())
+    return []
+
+
+def _run_another(scene: _Scene) -> list[str]:
+    words = ["--root", str(scene.workshop.path), "--quiet", "--lock-timeout", "0", "recover"]
+    ended = run_pkg(words, scene.place)
+    return [] if ended.code in {0, _LOCKED} else [f"a second pkg ended with {ended.code}: {ended.said}"]
+
+
+def _read(scene: _Scene) -> list[str]:
+    found = []
+    for words in (["list"], ["history"]):
+        ended = run_pkg(["--root", str(scene.workshop.path), "--quiet", *words], scene.place)
+        if ended.code != 0:
+            found.append(f"`pkg {words[0]}` ended with {ended.code} meanwhile: {ended.said}")
+    return found
+
+
+DEEDS: Final = MappingProxyType(
+    {
+        "write": _write_in_place,
+        "hold": _write_to_what_is_open,
+        "replace": _replace,
+        "delete": _delete,
+        "create": _create,
+        "another": _run_another,
+        "read": _read,
+    }
+)
+_HARMLESS = frozenset({"another", "read"})
+_WRITING = frozenset({"write", "hold", "replace", "create"})
+
+
+def states(stage: Stage) -> list[str]:
+    """Name each deed at each call."""
+    count = len(count_calls(stage.command(stage.copy("count")), stage.place))
+    return [f"{deed}-{number}" for deed in DEEDS for number in range(1, count + 1)]
+
+
+def survives(workshop: Workshop) -> bool:
+    """Tell whether the person's words are anywhere: in place, kept, or in the history."""
+    for directory, _, names in os.walk(workshop.path):
+        for name in names:
+            path = Path(directory, name)
+            if not path.is_symlink() and path.is_file() and WORDS in path.read_bytes():
+                return True
+    return False
+
+
+def try_deed(scene: Scene, stage: Stage, state: str) -> Verdict:
+    """Meddle at one call, let it end, recover, look."""
+    deed, number = state.split("-")
+    workshop = stage.copy("meddled")
+    found: list[str] = []
+    did = False
+
+    def policy(count: int, _call: Call) -> int:
+        nonlocal did
+        if count == int(number):
+            # Where there is nothing to do that to at this moment, it is not done.
+            with suppress(FileNotFoundError, NotADirectoryError, FileExistsError):
+                found.extend(DEEDS[deed](here))
+                did = True
+        return CONTINUE
+
+    with (workshop.path / _VICTIM).open("r+b", buffering=0) as file:
+        here = _Scene(workshop, stage.place, file.fileno())
+        ended = supervised(stage.command(workshop), stage.place, policy)
+    if ended.code not in _ANSWERS or (deed in _HARMLESS and ended.code != 0):
+        found.append(f"it ended with {ended.code}: {ended.said.strip()}")
+    found += _others(half_done(workshop, stage.expected, may_blink=stage.may_blink), deed)
+    recovered = run_pkg(recovery_of(workshop), stage.place)
+    if recovered.code != 0:
+        found.append(f"`pkg recover` ended with {recovered.code}: {recovered.said.strip()}")
+    outcome, more = all_or_nothing(workshop, stage.expected)
+    found += _others(more, deed)
+    if did and deed in _WRITING and not survives(workshop):
+        found.append("what the person wrote is gone")
+    return Verdict(scene, state, 1, Counter([f"{ended.code}, {outcome}"]), tuple(found))
+
+
+def _others(lines: list[str], deed: str) -> list[str]:
+    """Leave out what is said about the person's own file, and about what is kept for the person."""
+    if deed in _HARMLESS:
+        return lines
+    directories = [f"{quote}{one}{end}" for one in _ABOVE for quote, end in (("'", "'"), ("/", " "))]
+    own = (_VICTIM, _ARRIVING, *directories, "private/kept", "state: ")
+    return [line for line in lines if not any(word in line for word in own)]
