@@ -22,7 +22,7 @@ __all__ = ["Victim", "prepare", "states", "try_damage"]
 _STATE = "var/lib/intact"
 _CUTS = 24
 _SPREAD = 997  # every byte of what is at most this long; of longer files this many, spread evenly
-_COMMANDS = (["recover"], ["list"], ["history"], ["verify"], ["rollback"])
+_COMMANDS = (["list"], ["history"], ["verify"], ["rollback"])
 _REFUSALS = frozenset({0, 1, 5, 6, 10})
 
 
@@ -33,6 +33,7 @@ class Victim:
     Attributes:
         root: crashed in the midst of its renames, or at rest.
         older: the same root before the last command.
+        way: of the first recovery (an option, or none).
         files: what can be damaged, below the state directory.
         outside: a directory beside the root that nobody may touch.
     """
@@ -40,13 +41,14 @@ class Victim:
     stage: Stage
     root: Workshop
     older: Workshop
+    way: tuple[str, ...]
     files: tuple[str, ...]
     outside: Path
 
 
 def prepare(name: str, place: Path) -> Victim:
-    """Play a story (``NAME+crash`` or ``NAME+done``) up to the damage."""
-    story, _, how = name.partition("+")
+    """Play a story (``NAME+crash``, ``NAME+crash+back`` or ``NAME+done``) up to the damage."""
+    story, how, *back = name.split("+")
     stage = set_stage(story, place)
     root = stage.copy("victim")
     if how == "crash":
@@ -66,7 +68,7 @@ def prepare(name: str, place: Path) -> Victim:
     top = root.path / _STATE
     names = sorted(str(path.relative_to(top)) for path in top.rglob("*") if path.is_file())
     files = [one for one in names if "slots" not in one and not one.endswith("lock")]
-    return Victim(stage, root, stage.template, tuple(files), outside)
+    return Victim(stage, root, stage.template, tuple(f"--{one}" for one in back), tuple(files), outside)
 
 
 def states(victim: Victim) -> list[str]:
@@ -134,14 +136,14 @@ def try_damage(scene: Scene, victim: Victim, state: str) -> Verdict:
     _damage(workshop, victim, state)
     found: list[str] = []
     outcomes = []
-    for words in _COMMANDS:
+    for words in (["recover", *victim.way], *_COMMANDS):
         ended = run_pkg(["--root", str(workshop.path), "--quiet", *words], victim.stage.place)
         outcomes.append(str(ended.code))
         if ended.code not in _REFUSALS or "Traceback" in ended.said:
             found.append(f"`pkg {' '.join(words)}` ended with {ended.code}: {ended.said.strip()[-500:]}")
         if ended.code not in {0, 10} and not ended.said.strip():
             found.append(f"`pkg {' '.join(words)}` ended with {ended.code} and says nothing")
-        if words == ["recover"] and not state.startswith("backup"):
+        if words[0] == "recover" and not state.startswith("backup"):
             found += half_done(workshop, victim.stage.expected)
     if (victim.outside / "file").read_text() != "not to be touched":
         found.append("a file outside the root was touched")

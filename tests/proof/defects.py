@@ -103,7 +103,8 @@ def _in_place() -> None:
 
     def swapped(disk: Any, slot: Any, path: Any) -> None:  # noqa: ANN401
         one, other = disk.host_path(slot), disk.host_path(path)
-        if one.is_file() and other.is_file() and not one.is_symlink() and not other.is_symlink():
+        plain = all(file.is_file() and not file.is_symlink() for file in (one, other))
+        if plain and other.stat().st_nlink == 1:
             old, new = other.read_bytes(), one.read_bytes()
             for place, data in ((one, old), (other, new)):
                 with place.open("r+b") as file:

@@ -76,15 +76,21 @@ class Expectation:
 
     Attributes:
         between: what is there on the way, if a story goes there and back by itself.
+        links: count the names of files; an overlay splits those of its lower layer when it copies them up.
     """
 
     old: Picture
     new: Picture
     between: Picture | None = None
+    links: bool = True
 
 
 def _without_links(described: tuple[object, ...] | None) -> tuple[object, ...] | None:
     return described[:-1] if described is not None and described[0] == "file" else described
+
+
+def _unlinked(tree: Snapshot) -> Snapshot:
+    return {path: _without_links(described) or () for path, described in tree.items()}
 
 
 def half_done(workshop: Workshop, expected: Expectation, *, may_blink: bool = False) -> list[str]:
@@ -127,7 +133,8 @@ def all_or_nothing(workshop: Workshop, expected: Expectation) -> tuple[str, list
     outcome, side = ("old", expected.old) if now.packages == expected.old.packages else ("new", expected.new)
     if expected.old.packages == expected.new.packages and now.history != expected.old.history:
         outcome, side = "new", expected.new
-    found += _differences("path", now.tree.items(), side.tree.items())
+    here, there = (one.tree if expected.links else _unlinked(one.tree) for one in (now, side))
+    found += _differences("path", here.items(), there.items())
     found += _differences("state", now.state, side.state)
     found += _differences("package", now.packages, side.packages)
     found += _differences("history", now.history, side.history)

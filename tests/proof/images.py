@@ -3,9 +3,10 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from support.layers import unmount
 from support.weather import mirrored
 
 __all__ = ["copy_sparse", "make_image", "missing_tools", "mounted", "scratch", "unmount"]
@@ -41,14 +42,6 @@ def copy_sparse(source: Path, target: Path) -> None:
     subprocess.run(["cp", "--sparse=always", str(source), str(target)], check=True)
 
 
-def unmount(place: Path) -> None:
-    """Unmount, if something is mounted there; never leaves it half done."""
-    with suppress(FileNotFoundError):
-        while place.is_mount():
-            if subprocess.run(["umount", str(place)], check=False, capture_output=True).returncode != 0:
-                subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 @contextmanager
 def mounted(image: Path | str, place: Path, kind: str) -> Iterator[Path]:
     """Mount an image (or any source) at a new directory.
@@ -69,31 +62,10 @@ def mounted(image: Path | str, place: Path, kind: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _overlay(place: Path) -> Iterator[Path]:
-    layers = {name: place / name for name in ("lower", "upper", "work")}
-    for one in layers.values():
-        one.mkdir()
-    top = place / "overlay"
-    top.mkdir()
-    options = ",".join(f"{name}dir={one}" for name, one in layers.items())
-    subprocess.run(
-        ["mount", "-t", "overlay", "-o", options, "overlay", str(top)], check=True, capture_output=True
-    )
-    try:
-        yield top
-    finally:
-        unmount(top)
-
-
-@contextmanager
 def scratch(kind: str, place: Path) -> Iterator[Path]:
-    """Provide an empty filesystem of this kind below `place`, which is in memory."""
-    if kind == "tmpfs":
+    """Provide an empty filesystem of this kind below `place`, which is in memory; for overlayfs that of its layers."""
+    if kind in {"tmpfs", "overlayfs"}:
         yield place
-        return
-    if kind == "overlayfs":
-        with _overlay(place) as top:
-            yield top
         return
     if kind in _MANNERS:
         with mirrored(place, *_MANNERS[kind]) as top:

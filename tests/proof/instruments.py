@@ -62,6 +62,7 @@ INSTRUMENTS: Final = MappingProxyType(
                 "rollback",
                 "upgrade+forward",
                 "upgrade+back",
+                "upgrade+busy",
                 "move",
                 "remove",
                 "install",
@@ -76,9 +77,11 @@ INSTRUMENTS: Final = MappingProxyType(
                 "remove+back",
                 "hooked",
                 "refused",
+                "rollback+busy",
+                "remove+busy",
                 "big",
             ),
-            (80, 3, 4),
+            (80, 3, 5),
         ),
         "fault": Instrument(
             "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4), 1500
@@ -86,8 +89,8 @@ INSTRUMENTS: Final = MappingProxyType(
         "damage": Instrument(
             "damage to journal, database and plan",
             ("tmpfs",),
-            ("upgrade+crash", "upgrade+done", "rollback+crash"),
-            (200, 1, 2),
+            ("upgrade+crash", "upgrade+crash+back", "upgrade+done", "rollback+crash", "rollback+crash+back"),
+            (150, 1, 3),
             3000,
         ),
         "meddle": Instrument(
@@ -148,7 +151,7 @@ def opened(scene: Scene, place: Path, *, thorough: bool) -> Iterator[Opened]:
             yield Opened(scene, damage.states(victim), lambda state: damage.try_damage(scene, victim, state))
             return
         blinks = scene.filesystem not in {*_BLOCK, "tmpfs"}
-        stage = set_stage(scene.story, top, may_blink=blinks)
+        stage = set_stage(scene.story, top, may_blink=blinks, layered=scene.filesystem == "overlayfs")
         yield _on_stage(scene, stage)
 
 
@@ -157,7 +160,7 @@ def _on_stage(scene: Scene, stage: Stage) -> Opened:
         case "kill":
             return Opened(scene, kills.states(stage), lambda state: kills.try_once(scene, stage, state))
         case "kill-twice":
-            return Opened(scene, kills.states(stage), lambda state: kills.try_twice(scene, stage, state))
+            return Opened(scene, kills.first_kills(stage), lambda state: kills.try_twice(scene, stage, state))
         case "fault":
             return Opened(scene, faults.states(stage), lambda state: faults.try_fault(scene, stage, state))
         case "meddle":

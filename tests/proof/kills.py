@@ -9,7 +9,7 @@ from proof.supervise import CONTINUE, KILL, Policy, count_calls, run_pkg, superv
 from proof.verdicts import Scene, Verdict
 from support.workshop import Workshop
 
-__all__ = ["kill_at", "recovery_of", "states", "try_once", "try_twice"]
+__all__ = ["first_kills", "kill_at", "recovery_of", "states", "try_once", "try_twice"]
 
 _WAYS = ("", "--back", "--forward")
 
@@ -24,9 +24,14 @@ def kill_at(number: int) -> Policy:
 
 
 def states(stage: Stage) -> list[str]:
-    """Name each call before which the command can be killed, and the moment after the last."""
+    """Name each call before which the command can be killed, the moment after the last, and the ways of recovery."""
     count = len(count_calls(stage.command(stage.copy("count")), stage.place))
-    return [str(number) for number in range(1, count + 2)]
+    return [f"{number}{way}" for number in range(1, count + 2) for way in ("", "-back")]
+
+
+def first_kills(stage: Stage) -> list[str]:
+    """Name each call as above, where every way of recovery is tried anyway."""
+    return [one for one in states(stage) if "-" not in one]
 
 
 def recovery_of(workshop: Workshop, way: str = "") -> list[str]:
@@ -34,14 +39,14 @@ def recovery_of(workshop: Workshop, way: str = "") -> list[str]:
     return ["--root", str(workshop.path), "--quiet", "recover", *([way] if way else [])]
 
 
-def _killed(stage: Stage, state: str) -> tuple[Workshop, list[str]]:
+def _killed(stage: Stage, number: str) -> tuple[Workshop, list[str]]:
     workshop = stage.copy("killed")
-    supervised(stage.command(workshop), stage.place, kill_at(int(state)))
+    supervised(stage.command(workshop), stage.place, kill_at(int(number)))
     return workshop, half_done(workshop, stage.expected, may_blink=stage.may_blink)
 
 
-def _recovered(stage: Stage, workshop: Workshop) -> tuple[str, list[str]]:
-    ended = run_pkg(recovery_of(workshop), stage.place)
+def _recovered(stage: Stage, workshop: Workshop, way: str = "") -> tuple[str, list[str]]:
+    ended = run_pkg(recovery_of(workshop, way), stage.place)
     if ended.code != 0:
         return "broken", [f"`pkg recover` ended with {ended.code}: {ended.said.strip()}"]
     return all_or_nothing(workshop, stage.expected)
@@ -49,8 +54,9 @@ def _recovered(stage: Stage, workshop: Workshop) -> tuple[str, list[str]]:
 
 def try_once(scene: Scene, stage: Stage, state: str) -> Verdict:
     """Kill, look, recover, look."""
-    workshop, found = _killed(stage, state)
-    outcome, more = _recovered(stage, workshop)
+    number, _, way = state.partition("-")
+    workshop, found = _killed(stage, number)
+    outcome, more = _recovered(stage, workshop, f"--{way}" if way else "")
     return Verdict(scene, state, 1, Counter([outcome]), (*found, *more))
 
 

@@ -6,6 +6,7 @@ its own log when it is mounted; then the root is examined as after a SIGKILL. Wh
 (`pkg` had exited with 0) has to be there.
 """
 
+import os
 import random
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def record(name: str, kind: str, place: Path) -> Recording:
 
     Args:
         name: of the story; with ``+back`` or ``+forward`` it is killed in the midst of its renames, and what is
-            acknowledged is its recovery.
+            acknowledged is its recovery; with ``+busy`` a neighbour syncs a file of its own at each rename.
         place: a directory in memory.
     """
     story, _, way = name.partition("+")
@@ -99,8 +100,8 @@ def record(name: str, kind: str, place: Path) -> Recording:
     copy_sparse(image, base)
     with _recorded(image, log, place) as loop, mounted(loop, place / "disk", kind):
         _mark(place, b"begin")
-        ended = _interrupted(stage, way) if way else run_pkg(stage.command(stage.template), place)
-        if ended.code != (0 if way else stage.story.ends):
+        ended = _PLAYED[way](stage, way)
+        if ended.code != (0 if way in _INTERRUPTED else stage.story.ends):
             raise RuntimeError(f"{name} on {kind}: {ended}")
         _mark(place, _ACKNOWLEDGED)
     groups, acknowledged = _grouped(read_log(log))
@@ -122,6 +123,30 @@ def _interrupted(stage: Stage, way: str) -> Ended:
 
     supervised(stage.command(stage.template), stage.place, policy)
     return run_pkg(recovery_of(stage.template, f"--{way}"), stage.place)
+
+
+def _undisturbed(stage: Stage, _way: str) -> Ended:
+    return run_pkg(stage.command(stage.template), stage.place)
+
+
+def _beside_a_neighbour(stage: Stage, _way: str) -> Ended:
+    """Let somebody else's fsync(2) commit the filesystem's log at every rename, as on a machine with other work.
+
+    The log then holds the renames so far, and nothing of the files' content that was not synced by us.
+    """
+    with (stage.place / "neighbour").open("wb", buffering=0) as file:
+
+        def policy(number: int, call: Call) -> int:
+            if call.name == "renameat2":
+                file.write(b"%d\n" % number)
+                os.fsync(file.fileno())
+            return CONTINUE
+
+        return supervised(stage.command(stage.template), stage.place, policy)
+
+
+_INTERRUPTED = frozenset({"back", "forward"})
+_PLAYED = {"": _undisturbed, "busy": _beside_a_neighbour, "back": _interrupted, "forward": _interrupted}
 
 
 def _mark(place: Path, text: bytes) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from proof.examine import Expectation, Picture, take_picture
 from proof.stories import STORIES, Story, bundles_of, on
 from proof.supervise import Ended, run_pkg
+from support.layers import LayeredWorkshop
 from support.workshop import Workshop
 
 __all__ = ["Stage", "set_stage"]
@@ -38,8 +39,11 @@ class Stage:
         return self.template.copy(name)
 
 
-def set_stage(name: str, place: Path, *, may_blink: bool = False) -> Stage:
+def set_stage(name: str, place: Path, *, may_blink: bool = False, layered: bool = False) -> Stage:
     """Play a story without harm, in `place` on the filesystem that it is about.
+
+    Args:
+        layered: the beginning becomes the lower layer of an overlay.
 
     Raises:
         AssertionError: a command of it failed.
@@ -55,10 +59,12 @@ def set_stage(name: str, place: Path, *, may_blink: bool = False) -> Stage:
     for words in story.before:
         _insist(run_pkg(on(template, words), place), words)
     story.edits(template)
+    if layered:
+        template = LayeredWorkshop(template)
     old = take_picture(template)
     whole = template.copy("whole")
     _insist(run_pkg(on(whole, story.command), place), story.command, story.ends)
-    expected = Expectation(old, take_picture(whole), _between(template, story, place))
+    expected = Expectation(old, take_picture(whole), _between(template, story, place), links=not layered)
     return Stage(name, story, template, expected, place / name, may_blink)
 
 
@@ -69,7 +75,7 @@ def _between(template: Workshop, story: Story, place: Path) -> Picture | None:
     there = template.copy("there")
     _insist(run_pkg([*on(there, story.command), "--no-hooks"], place), story.command)
     picture = take_picture(there)
-    shutil.rmtree(there.place)
+    there.discard()
     return picture
 
 

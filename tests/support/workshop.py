@@ -191,6 +191,10 @@ class Workshop:
         other.bundles = dict(self.bundles)
         return other
 
+    def discard(self) -> None:
+        """Take it away."""
+        shutil.rmtree(self.place)
+
     def faulty(self) -> FaultyDisk:
         """Open a disk that can be told to fail."""
         return FaultyDisk(self.path)
