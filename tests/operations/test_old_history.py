@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from intact.model.errors import UnknownTransaction
+from intact.model.errors import JournalDamaged, UnknownTransaction
 from intact.operations.recovering import interrupted, recover_now
 from intact.operations.root import Environment
 from intact.transaction.recover import Direction
@@ -48,6 +48,42 @@ def _empty(path: Path) -> None:
 
 
 DAMAGES = {"flipped": _flip, "emptied": _empty, "gone": Path.unlink}
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize("records", [1, 2, 3, 4])
+def test_an_old_journal_that_has_lost_its_end_undoes_nothing(
+    records: int, direction: Direction, workshop: Workshop
+) -> None:
+    for number in (1, 2, 3):
+        workshop.install(_version(number))
+    old = snapshot(workshop)
+    journal = workshop.path / TRANSACTIONS / "2/journal"
+    journal.write_bytes(journal.read_bytes()[: records * 512])
+    with workshop.opened() as root:
+        assert recover_now(root, direction, Environment()) == []
+    assert snapshot(workshop) == old
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize("records", [1, 2])
+def test_the_newest_journal_that_has_lost_its_end_is_held_against_the_database(
+    records: int, direction: Direction, workshop: Workshop
+) -> None:
+    for number in (1, 2):
+        workshop.install(_version(number))
+    old = snapshot(workshop)
+    journal = workshop.path / TRANSACTIONS / "2/journal"
+    journal.write_bytes(journal.read_bytes()[: records * 512])
+    with (
+        workshop.opened() as root,
+        pytest.raises(JournalDamaged, match="knows that transaction 2 has happened"),
+    ):
+        recover_now(root, direction, Environment())
+    assert snapshot(workshop) == old
+    (workshop.path / TRANSACTIONS / "2").rename(workshop.place / "elsewhere")  # as the remedy says
+    workshop.install(_version(3))
+    assert workshop.read("opt/a") == "3"
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))

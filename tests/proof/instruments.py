@@ -49,7 +49,10 @@ class Instrument:
 INSTRUMENTS: Final = MappingProxyType(
     {
         "kill": Instrument(
-            "SIGKILL before a system call", (*_BLOCK, "tmpfs", "overlayfs", *_FUSE), _EVERY_STORY, (60, 1, 13)
+            "SIGKILL before a system call",
+            ("ext4", "overlayfs", "xfs", "btrfs", "tmpfs", *_FUSE),
+            _EVERY_STORY,
+            (40, 2, 13),
         ),
         "kill-twice": Instrument(
             "… and again in the recovery", ("ext4", "overlayfs"), _EVERY_STORY, (3, 2, 4), 12
@@ -89,7 +92,14 @@ INSTRUMENTS: Final = MappingProxyType(
         "damage": Instrument(
             "damage to journal, database and plan",
             ("tmpfs",),
-            ("upgrade+crash", "upgrade+crash+back", "upgrade+done", "rollback+crash", "rollback+crash+back"),
+            (
+                "upgrade+crash",
+                "upgrade+crash+back",
+                "upgrade+done+back",
+                "upgrade+done",
+                "rollback+crash",
+                "rollback+crash+back",
+            ),
             (150, 1, 3),
             3000,
         ),

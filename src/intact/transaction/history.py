@@ -55,14 +55,16 @@ def drop_unretained(disk: Disk, layout: StateLayout) -> None:
     with Database.open(disk.host_path(layout.database)) as database:
         retained = {one.id: one.retained for one in database.history()}
     left = tuple(
-        number for number in there if retained.get(number) is False and _is_closed(disk, layout, number)
+        number
+        for number in there
+        if retained.get(number) is False and (number != max(there) or _is_closed(disk, layout, number))
     )
     if left:
         drop_backups(disk, layout, left)
 
 
 def _is_closed(disk: Disk, layout: StateLayout, number: int) -> bool:
-    """Tell whether a transaction is complete; a journal that cannot be believed is old history (see recovery)."""
+    """Tell whether the newest transaction is complete; all before it are (see recovery)."""
     try:
         journal = Journal.load(disk, layout.transaction(number).journal, number)
     except JournalDamaged:

@@ -24,6 +24,7 @@ from intact.model.exhaustive import assert_never
 from intact.model.installed import Outcome, TransactionRecord
 from intact.model.objects import Kind
 from intact.model.paths import ROOT
+from intact.state.database import Database
 from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.closing import close_committed, close_undone
@@ -90,8 +91,15 @@ class Recovered:
     told: tuple[str, ...] = ()
 
 
+_UNDONE = frozenset({Phase.ROLLED_BACK, Phase.DISCARDED})
+
+
 def find_interrupted(disk: Disk, layout: StateLayout) -> list[Interrupted]:
     """Look for transactions that are not complete, oldest first; changes nothing.
+
+    A transaction begins only when all before it are complete. So of all but the newest a journal that says otherwise,
+    or that cannot be believed, is damaged history, and nothing is done or undone because of it. Only what was undone
+    may be left of an older one, if it could not be deleted in its time.
 
     Raises:
         JournalDamaged: a journal cannot be believed.
@@ -109,7 +117,9 @@ def find_interrupted(disk: Disk, layout: StateLayout) -> list[Interrupted]:
         except JournalDamaged:
             if number == numbers[-1]:
                 raise
-            continue  # a newer one has begun, so this one was complete: damaged history, not a damaged root
+            continue
+        if journal is not None and number != numbers[-1] and journal.phase not in _UNDONE:
+            continue
         if journal is None:
             found.append(Interrupted(places, None, None))
         elif journal.phase not in FINAL_PHASES or journal.phase is Phase.DISCARDED:
@@ -187,6 +197,8 @@ def _recover_one(
         drop_transaction(disk, layout, interrupted.places.id, ())
         return Recovered(interrupted.places.id, "", None, Outcome.DISCARDED)
     phase = journal.phase
+    if phase in _BEFORE_COMMIT_POINT:
+        _insist_on_not_committed(disk, layout, interrupted)
     transaction = OpenTransaction(interrupted.places, opening, journal)
     _watch(disk, opening)
     match interrupted.verdict:
@@ -212,6 +224,24 @@ def _recover_one(
 
 
 _Result = tuple[Outcome, tuple[str, ...]]
+_BEFORE_COMMIT_POINT = frozenset({Phase.OPEN, Phase.STAGED, Phase.PROVISIONAL, Phase.ROLLING_BACK})
+
+
+def _insist_on_not_committed(disk: Disk, layout: StateLayout, interrupted: Interrupted) -> None:
+    """The database learns of a transaction after its commit point; a journal that is not so far has lost records."""
+    number = interrupted.places.id
+    try:
+        with Database.open(disk.host_path(layout.database)) as database:
+            known = database.transaction(number)
+    except DatabaseDamaged:
+        return
+    if known is not None and known.outcome is Outcome.COMMITTED:
+        raise JournalDamaged(
+            f"the journal ends before the commit, but the database knows that transaction {number} has happened",
+            path=f"/{interrupted.places.journal}",
+            root_state="nothing was changed by this command",
+            remedy=f"move /{interrupted.places.home} elsewhere: the transaction stays as it is, without a way back",
+        )
 
 
 def _watch(disk: Disk, opening: Opening) -> None:
