@@ -5,6 +5,7 @@ short, emptied, removed, and exchanged for its copy from an earlier time. `pkg` 
 wrong, leave each path whole, and touch nothing outside the root.
 """
 
+import json
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _STATE = "var/lib/intact"
 _CUTS = 24
 _SPREAD = 997  # every byte of what is at most this long; of longer files this many, spread evenly
 _COMMANDS = (["list"], ["history"], ["verify"], ["rollback"])
+_DIFFERENT = 10
 _REFUSALS = frozenset({0, 1, 5, 6, 10})
 
 
@@ -80,6 +82,8 @@ def states(victim: Victim) -> list[str]:
         found += [f"flip:{file}:{at}" for at in range(0, size, step)]
         found += [f"cut:{file}:{size * part // _CUTS}" for part in range(_CUTS)]
         found += [f"remove:{file}:0", f"noise:{file}:0", f"link:{file}:0"]
+        if file.endswith("plan.json"):
+            found.append(f"aim:{file}:0")
         if (victim.older.path / _STATE / file).exists():
             found.append(f"older:{file}:0")
     slots = victim.root.path / _STATE / "private/transactions"
@@ -91,33 +95,48 @@ def states(victim: Victim) -> list[str]:
 
 def _damage(workshop: Workshop, victim: Victim, state: str) -> None:
     what, rest = state.split(":", 1)
-    name, number = rest.rsplit(":", 1)
-    at = int(number)
-    file = workshop.path / _STATE / name
-    match what:
-        case "flip":
-            data = bytearray(file.read_bytes())
-            data[at] ^= 0x41
-            file.write_bytes(data)
-        case "cut":
-            file.write_bytes(file.read_bytes()[:at])
-        case "remove":
-            file.unlink()
-        case "noise":
-            file.write_bytes(bytes((number * 151 + 7) % 256 for number in range(file.stat().st_size)))
-        case "link":
-            file.unlink()
-            file.symlink_to(victim.outside / "file")
-        case "older":
-            shutil.copy2(victim.older.path / _STATE / name, file)
-        case "slots":
-            shutil.rmtree(workshop.path / _STATE / "private/transactions" / name / "slots")
-        case "backup":
-            number_of, _, slot = name.partition("/")
-            place = workshop.path / _STATE / "private/transactions" / number_of / "slots" / slot
-            _alter(place)
-        case _:
-            raise ValueError(state)
+    name, at = rest.rsplit(":", 1)
+    if what == "slots":
+        shutil.rmtree(workshop.path / _STATE / "private/transactions" / name / "slots")
+    elif what == "backup":
+        number, _, slot = name.partition("/")
+        _alter(workshop.path / _STATE / "private/transactions" / number / "slots" / slot)
+    elif what == "older":
+        shutil.copy2(victim.older.path / _STATE / name, workshop.path / _STATE / name)
+    elif what == "link":
+        (workshop.path / _STATE / name).unlink()
+        (workshop.path / _STATE / name).symlink_to(victim.outside / "file")
+    else:
+        _DAMAGES[what](workshop.path / _STATE / name, int(at))
+
+
+def _flip(file: Path, at: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[at] ^= 0x41
+    file.write_bytes(data)
+
+
+def _cut(file: Path, at: int) -> None:
+    file.write_bytes(file.read_bytes()[:at])
+
+
+def _remove(file: Path, _at: int) -> None:
+    file.unlink()
+
+
+def _overwrite(file: Path, _at: int) -> None:
+    file.write_bytes(bytes((number * 151 + 7) % 256 for number in range(file.stat().st_size)))
+
+
+def _aim(file: Path, _at: int) -> None:
+    """Let every step of a plan aim at another path."""
+    plan = json.loads(file.read_text())
+    for place, (_slot, _inode, _digest, action) in enumerate(plan["steps"]):
+        action[1] = f"aimed-{place}"
+    file.write_text(json.dumps(plan))
+
+
+_DAMAGES = {"flip": _flip, "cut": _cut, "remove": _remove, "noise": _overwrite, "aim": _aim}
 
 
 def _alter(place: Path) -> None:
@@ -135,18 +154,20 @@ def try_damage(scene: Scene, victim: Victim, state: str) -> Verdict:
     workshop = victim.root.copy("damaged")
     _damage(workshop, victim, state)
     found: list[str] = []
-    outcomes = []
+    outcomes: dict[str, int | None] = {}
     for words in (["recover", *victim.way], *_COMMANDS):
         ended = run_pkg(["--root", str(workshop.path), "--quiet", *words], victim.stage.place)
-        outcomes.append(str(ended.code))
+        outcomes[words[0]] = ended.code
         if ended.code not in _REFUSALS or "Traceback" in ended.said:
             found.append(f"`pkg {' '.join(words)}` ended with {ended.code}: {ended.said.strip()[-500:]}")
         if ended.code not in {0, 10} and not ended.said.strip():
             found.append(f"`pkg {' '.join(words)}` ended with {ended.code} and says nothing")
         if words[0] == "recover" and not state.startswith("backup"):
             found += half_done(workshop, victim.stage.expected)
+    if "transactions/" in state and outcomes["recover"] == 0 and outcomes["verify"] == _DIFFERENT:
+        found.append("`pkg recover` says that all is well, and the files are not what the database says")
     if (victim.outside / "file").read_text() != "not to be touched":
         found.append("a file outside the root was touched")
     if len(list(victim.outside.iterdir())) != 1:
         found.append("a file outside the root was created or removed")
-    return Verdict(scene, state, 1, Counter([f"recover {outcomes[0]}"]), tuple(found))
+    return Verdict(scene, state, 1, Counter([f"recover {outcomes['recover']}"]), tuple(found))

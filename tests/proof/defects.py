@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from intact.model.actions import Remove
+from intact.model.hooks import Moment
 from intact.system import linux
-from intact.transaction import commit, deleting, journal, recover, staging, steps, swap
+from intact.transaction import closing, commit, deleting, hooks, journal, recover, staging, steps, swap
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import parse_plan
 
@@ -189,6 +190,39 @@ def _plan_believed() -> None:
     recover._plan = plan
 
 
+def _hooks_not_asked() -> None:
+    """A recovery takes what nobody has confirmed for confirmed, and no hook is asked."""
+    original = hooks.run_or_fail
+
+    def run_or_fail(disk: Any, transaction: Any, commands: Any) -> Any:  # noqa: ANN401
+        return original(disk, transaction, [one for one in commands if one.moment is Moment.BEFORE])
+
+    _everywhere("run_or_fail", run_or_fail)
+
+
+def _work_is_not_kept() -> None:
+    """What a person did meanwhile is deleted with the slots of a transaction that is rolled back."""
+    _everywhere("keep_after_rollback", lambda *_arguments: iter(()))
+
+
+def _changes_are_not_noticed() -> None:
+    """What comes back from an exchange is not looked at, and goes with the history at once."""
+    _everywhere("_insist", _nothing)
+    original = closing.close_committed
+
+    def closed(disk: Any, layout: Any, committed: Any, **options: Any) -> Any:  # noqa: ANN401
+        told = original(disk, layout, committed, **options)
+        deleting.drop_tree(disk, committed.open.places.slots)
+        return told
+
+    _everywhere("close_committed", closed)
+
+
+def _old_journals_believed() -> None:
+    """A journal says what has happened, whatever the database knows."""
+    _everywhere("_insist_on_not_committed", _nothing)
+
+
 def _everywhere(name: str, replacement: Callable[..., Any]) -> None:
     """Replace a function in every module that has imported it."""
     for module_name, module in list(sys.modules.items()):
@@ -215,6 +249,10 @@ DEFECTS: Final = MappingProxyType(
         "trash-stays": _trash_stays,
         "discard-keeps-files": _discard_keeps_files,
         "plan-believed": _plan_believed,
+        "hooks-not-asked": _hooks_not_asked,
+        "work-not-kept": _work_is_not_kept,
+        "changes-not-noticed": _changes_are_not_noticed,
+        "old-journals-believed": _old_journals_believed,
     }
 )
 

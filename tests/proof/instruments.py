@@ -106,8 +106,8 @@ INSTRUMENTS: Final = MappingProxyType(
         "meddle": Instrument(
             "a person's deed before a system call",
             ("tmpfs", "ext4", "overlayfs"),
-            ("upgrade", "rollback", "remove"),
-            (60, 1, 3),
+            ("upgrade", "refused", "rollback", "remove", "edited", "rollback-again"),
+            (70, 1, 3),
         ),
         "observe": Instrument("other processes looking on", (*_BLOCK, "tmpfs"), ("program",), (6, 1, 1), 50),
     }

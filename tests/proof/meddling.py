@@ -25,10 +25,11 @@ from support.workshop import Workshop
 __all__ = ["DEEDS", "WORDS", "states", "survives", "try_deed"]
 
 WORDS = b"written by a person, who wants it back\n"
-_VICTIM = "usr/lib/libtool.so.1"
-_ARRIVING = "usr/share/tool/new/c"
+_VICTIMS = {"refused": "opt/hooked/file"}  # by story: a file that changes
+_ARRIVING = {"refused": "opt/hooked/3"}  # and one that comes
+_VICTIM, _COMES = "usr/lib/libtool.so.1", "usr/share/tool/new/c"
 _ABOVE = ("usr/share/tool/new", "usr/share/tool", "usr/share", "usr/lib", "usr")
-_ANSWERS = frozenset({0, 1, 5, 6})
+_ANSWERS = frozenset({0, 1, 5, 6, 8})
 _LOCKED = 7
 
 
@@ -38,18 +39,22 @@ class _Scene:
 
     Attributes:
         open: a descriptor of the victim, from before the command.
+        victim: a file that changes.
+        arriving: a path that gets a file.
     """
 
     workshop: Workshop
     place: Path
     open: int
+    victim: str
+    arriving: str
 
 
 Deed = Callable[[_Scene], list[str]]
 
 
 def _write_in_place(scene: _Scene) -> list[str]:
-    with (scene.workshop.path / _VICTIM).open("r+b", buffering=0) as file:
+    with (scene.workshop.path / scene.victim).open("r+b", buffering=0) as file:
         file.write(WORDS)
         file.truncate()
     return []
@@ -62,17 +67,17 @@ def _write_to_what_is_open(scene: _Scene) -> list[str]:
 
 
 def _replace(scene: _Scene) -> list[str]:
-    scene.workshop.write(_VICTIM, WORDS.decode())
+    scene.workshop.write(scene.victim, WORDS.decode())
     return []
 
 
 def _delete(scene: _Scene) -> list[str]:
-    (scene.workshop.path / _VICTIM).unlink()
+    (scene.workshop.path / scene.victim).unlink()
     return []
 
 
 def _create(scene: _Scene) -> list[str]:
-    scene.workshop.write(_ARRIVING, WORDS.decode())
+    scene.workshop.write(scene.arriving, WORDS.decode())
     return []
 
 
@@ -138,26 +143,27 @@ def try_deed(scene: Scene, stage: Stage, state: str) -> Verdict:
                 did = True
         return CONTINUE
 
-    with (workshop.path / _VICTIM).open("r+b", buffering=0) as file:
-        here = _Scene(workshop, stage.place, file.fileno())
+    victim, arriving = _VICTIMS.get(stage.name, _VICTIM), _ARRIVING.get(stage.name, _COMES)
+    with (workshop.path / victim).open("r+b", buffering=0) as file:
+        here = _Scene(workshop, stage.place, file.fileno(), victim, arriving)
         ended = supervised(stage.command(workshop), stage.place, policy)
-    if ended.code not in _ANSWERS or (deed in _HARMLESS and ended.code != 0):
+    if ended.code not in _ANSWERS or (deed in _HARMLESS and ended.code != stage.story.ends):
         found.append(f"it ended with {ended.code}: {ended.said.strip()}")
-    found += _others(half_done(workshop, stage.expected, may_blink=stage.may_blink), deed)
+    found += _others(half_done(workshop, stage.expected, may_blink=stage.may_blink), deed, victim, arriving)
     recovered = run_pkg(recovery_of(workshop), stage.place)
     if recovered.code != 0:
         found.append(f"`pkg recover` ended with {recovered.code}: {recovered.said.strip()}")
     outcome, more = all_or_nothing(workshop, stage.expected)
-    found += _others(more, deed)
+    found += _others(more, deed, victim, arriving)
     if did and deed in _WRITING and not survives(workshop):
         found.append("what the person wrote is gone")
     return Verdict(scene, state, 1, Counter([f"{ended.code}, {outcome}"]), tuple(found))
 
 
-def _others(lines: list[str], deed: str) -> list[str]:
+def _others(lines: list[str], deed: str, *own: str) -> list[str]:
     """Leave out what is said about the person's own file, and about what is kept for the person."""
     if deed in _HARMLESS:
         return lines
     directories = [f"{quote}{one}{end}" for one in _ABOVE for quote, end in (("'", "'"), ("/", " "))]
-    own = (_VICTIM, _ARRIVING, *directories, "private/kept", "state: ")
-    return [line for line in lines if not any(word in line for word in own)]
+    about = (*own, *directories, "private/kept", "state: ")
+    return [line for line in lines if not any(word in line for word in about)]

@@ -22,7 +22,7 @@ from proof.images import copy_sparse, make_image, mounted, unmount
 from proof.kills import recovery_of
 from proof.listener import Call
 from proof.recorder import Record, read_log
-from proof.stage import Stage, set_stage
+from proof.stage import Stage, WrongEnd, set_stage
 from proof.supervise import CONTINUE, KILL, Ended, count_calls, run_pkg, supervised
 from proof.verdicts import Scene, Verdict
 from support.workshop import Workshop
@@ -102,7 +102,7 @@ def record(name: str, kind: str, place: Path) -> Recording:
         _mark(place, b"begin")
         ended = _PLAYED[way](stage, way)
         if ended.code != (0 if way in _INTERRUPTED else stage.story.ends):
-            raise RuntimeError(f"{name} on {kind}: {ended}")
+            raise WrongEnd(f"undisturbed, {name} ended with {ended.code}: {ended.said.strip()}")
         _mark(place, _ACKNOWLEDGED)
     groups, acknowledged = _grouped(read_log(log))
     image.unlink()

@@ -2,25 +2,30 @@
 
 import multiprocessing
 import os
-import queue
 import random
+import re
 import secrets
 import shutil
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice, zip_longest
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from proof.defects import put_in
 from proof.images import unmount
 from proof.instruments import most_states, opened
+from proof.stage import WrongEnd
 from proof.supervise import load_all
 from proof.verdicts import Scene, Tally, Verdict
 
 __all__ = ["BROKEN", "Report", "choose", "prove", "workplace"]
 
 Report = dict[Scene, Tally]
+_SECONDS_TO_END = 10
+_NUMBER = re.compile(r"\d+")
 _MEMORY = Path("/dev/shm")
 BROKEN = "the instrument itself failed"
 
@@ -45,10 +50,18 @@ def clear(place: Path) -> None:
 
 
 def choose(scene: Scene, states: Sequence[str], most: int | None, seed: int) -> list[str]:
-    """Choose at most `most` of the states, always the same ones for the same seed."""
+    """Choose at most `most` of the states, always the same ones for the same seed, and of each kind its share.
+
+    States whose names differ only in numbers are of one kind.
+    """
     if most is None or len(states) <= most:
         return list(states)
-    return random.Random(f"{seed}/{scene}").sample(list(states), most)  # noqa: S311  repeatable, not secret
+    dice = random.Random(f"{seed}/{scene}")  # noqa: S311  repeatable, not secret
+    kinds: dict[str, list[str]] = {}
+    for state in dice.sample(list(states), len(states)):
+        kinds.setdefault(_NUMBER.sub("", state), []).append(state)
+    rounds = zip_longest(*kinds.values())
+    return list(islice((state for one in rounds for state in one if state is not None), most))
 
 
 def prove(
@@ -71,52 +84,57 @@ def prove(
     """
     report: Report = {scene: Tally() for scene in scenes}
     context = multiprocessing.get_context("fork")
-    verdicts: multiprocessing.Queue[Verdict | None] = context.Queue()
+    # A pipe for each: a queue that all share stays locked if the one that writes to it is ended.
+    pipes = [context.Pipe(duplex=False) for _ in range(workers)]
     with workplace() as place:
         processes = [
             context.Process(
                 target=_work,
-                args=(scenes, place / str(number), (number, workers), (budget, seed, defect), verdicts),
+                args=(scenes, place / str(number), (number, workers), (budget, seed, defect), writing),
             )
-            for number in range(workers)
+            for number, (_, writing) in enumerate(pipes)
         ]
         for one in processes:
             one.start()
+        for _, writing in pipes:
+            writing.close()
         try:
-            _collect(report, verdicts, processes, tell, stop_at_first=stop_at_first)
+            _collect(report, [reading for reading, _ in pipes], tell, stop_at_first=stop_at_first)
         finally:
+            for reading, _ in pipes:
+                reading.close()  # who is just telling something must not wait for an ear
             for one in processes:
                 one.terminate()
+                one.join(_SECONDS_TO_END)
+                one.kill()
                 one.join()
     return report
 
 
 def _collect(
-    report: Report,
-    verdicts: "multiprocessing.Queue[Verdict | None]",
-    processes: Sequence[multiprocessing.process.BaseProcess],
-    tell: Callable[[Verdict], None],
-    *,
-    stop_at_first: bool,
+    report: Report, pipes: Sequence[Connection], tell: Callable[[Verdict], None], *, stop_at_first: bool
 ) -> None:
-    running = len(processes)
-    while running:
-        try:
-            verdict = verdicts.get(timeout=1)
-        except queue.Empty:
-            if all(one.is_alive() for one in processes):
+    """Take verdicts until every worker has said that it is done.
+
+    Raises:
+        RuntimeError: one of them has died.
+    """
+    open_pipes = list(pipes)
+    while open_pipes:
+        for pipe in wait(open_pipes):
+            if not isinstance(pipe, Connection):
+                raise TypeError(pipe)
+            try:
+                verdict = pipe.recv()
+            except EOFError as error:
+                raise RuntimeError("a worker died") from error
+            if verdict is None:
+                open_pipes.remove(pipe)
                 continue
-            dead = [one for one in processes if not one.is_alive() and one.exitcode != 0]
-            if dead:
-                raise RuntimeError(f"a worker died with {dead[0].exitcode}") from None
-            continue
-        if verdict is None:
-            running -= 1
-            continue
-        report[verdict.scene].add(verdict)
-        tell(verdict)
-        if verdict.violations and stop_at_first:
-            return
+            report[verdict.scene].add(verdict)
+            tell(verdict)
+            if verdict.violations and stop_at_first:
+                return
 
 
 def _work(
@@ -124,7 +142,7 @@ def _work(
     place: Path,
     share: tuple[int, int],
     how: tuple[str, int, str | None],
-    verdicts: "multiprocessing.Queue[Verdict | None]",
+    verdicts: Connection,
 ) -> None:
     """Try every n-th state of each scene."""
     number, workers = share
@@ -139,10 +157,12 @@ def _work(
         try:
             with opened(scene, here, thorough=budget != "quick") as one:
                 for state in choose(scene, one.states, most, seed)[number::workers]:
-                    verdicts.put(one.try_state(state))
+                    verdicts.send(one.try_state(state))
+        except WrongEnd as error:
+            verdicts.send(Verdict(scene, "beginning", 0, Counter(), (str(error),)))
         except Exception:  # noqa: BLE001  an instrument that breaks must not pass for one that finds nothing
             broken = f"{BROKEN}: {traceback.format_exc()}"
-            verdicts.put(Verdict(scene, "instrument", 0, Counter(), (broken,)))
+            verdicts.send(Verdict(scene, "instrument", 0, Counter(), (broken,)))
         finally:
             clear(here)
-    verdicts.put(None)
+    verdicts.send(None)

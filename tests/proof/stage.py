@@ -10,7 +10,11 @@ from proof.supervise import Ended, run_pkg
 from support.layers import LayeredWorkshop
 from support.workshop import Workshop
 
-__all__ = ["Stage", "set_stage"]
+__all__ = ["Stage", "WrongEnd", "set_stage"]
+
+
+class WrongEnd(Exception):
+    """A story that nobody harmed did not end as it should."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def set_stage(name: str, place: Path, *, may_blink: bool = False, layered: bool 
         layered: the beginning becomes the lower layer of an overlay.
 
     Raises:
-        AssertionError: a command of it failed.
+        WrongEnd: a command did not end as it should.
     """
     story = STORIES[name]
     shutil.rmtree(place / name, ignore_errors=True)
@@ -81,4 +85,4 @@ def _between(template: Workshop, story: Story, place: Path) -> Picture | None:
 
 def _insist(ended: Ended, words: tuple[str, ...], code: int = 0) -> None:
     if ended.code != code:
-        raise AssertionError(f"pkg {' '.join(words)}: {ended}")
+        raise WrongEnd(f"undisturbed, `pkg {' '.join(words)}` ended with {ended.code}: {ended.said.strip()}")
