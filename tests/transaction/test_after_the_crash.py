@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from intact.model.errors import RecoveryFailed
+from intact.operations.rebuilding import rebuild_database
 from intact.operations.recovering import recover_now
 from intact.operations.root import Environment
 from intact.transaction.recover import Direction, Recovered
@@ -359,3 +360,61 @@ def test_a_place_for_bundles_is_not_part_of_the_root(workshop: Workshop) -> None
     """The tests above rely on it: what they compare is the root alone."""
     assert Path(workshop.bundle(OTHER)).parent == workshop.place
     assert snapshot(workshop) == {}
+
+
+def _alter(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, _alter], ids=["missing", "altered"])
+class TestTheStagedDatabase:
+    """The database that waits to be published is lost, or is not what the plan vouches for."""
+
+    NEXT = "var/lib/intact/private/transactions/2/next.db"
+
+    def _crashed(self, workshop: Workshop, verb: str, damage: Callable[[Path], None]) -> Workshop:
+        workshop.install(Package("t", "1", file("opt/t", "one")))
+        two = Package("t", "2", file("opt/t", "two"))
+        end = {"exchange": "/opt/t", "publish": "installed.db"}[verb]
+        _crash_when(
+            workshop, lambda disk: workshop.install(two, disk=disk), lambda _, path: path.endswith(end)
+        )
+        damage(workshop.path / self.NEXT)
+        return workshop
+
+    def test_before_the_commit_point_it_is_undone(
+        self, damage: Callable[[Path], None], workshop: Workshop
+    ) -> None:
+        crashed = self._crashed(workshop, "exchange", damage)
+        (found,) = _recover(crashed)
+        assert found.outcome.value == "rolled back"
+        assert crashed.read("opt/t") == "one"
+        assert _usable(crashed)
+
+    def test_it_cannot_be_finished_by_force(self, damage: Callable[[Path], None], workshop: Workshop) -> None:
+        crashed = self._crashed(workshop, "exchange", damage)
+        with pytest.raises(RecoveryFailed, match="missing or altered"):
+            _recover(crashed, Direction.FORWARD)
+        assert crashed.read("opt/t") == "one"
+        _recover(crashed, Direction.BACK)
+        assert _usable(crashed)
+
+    def test_after_it_the_database_is_made_anew(
+        self, damage: Callable[[Path], None], workshop: Workshop
+    ) -> None:
+        crashed = self._crashed(workshop, "publish", damage)
+        assert crashed.read("opt/t") == "two"
+        with pytest.raises(RecoveryFailed, match="missing or altered") as caught:
+            _recover(crashed)
+        assert "--rebuild" in str(caught.value.remedy)
+        with crashed.opened() as root:
+            rebuilt = rebuild_database(root, Environment())
+        assert [str(version) for _, version in rebuilt.packages] == ["2"]
+        assert rebuilt.transactions == (1, 2)
+        (found,) = _recover(crashed)
+        assert found.outcome.value == "committed"
+        assert _usable(crashed)
+        crashed.roll_back(2)
+        assert crashed.read("opt/t") == "one"

@@ -7,6 +7,7 @@ untouched only after it was read, because its inode is not known either.
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from intact.bundle.manifest_text import parse_manifest
@@ -22,6 +23,7 @@ from intact.operations.root import Environment, Root, change
 from intact.plan.rebuilding import choose_installed
 from intact.plan.reversal import images_of
 from intact.plan.wanted import Accounts, UnknownAccount, owned_entry, want, with_implied_directories
+from intact.state.layout import MANIFEST_PREFIX
 from intact.state.next_generation import DatabaseChanges
 from intact.state.publishing import publish, stage_database
 from intact.system.accounts import account_names
@@ -34,6 +36,7 @@ from intact.transaction.plan_text import TransactionPlan, parse_plan
 __all__ = ["Rebuilt", "rebuild_database"]
 
 _SCRATCH = "rebuilt.db"
+_HAPPENED = frozenset({Phase.COMMITTED, Phase.RECORDED, Phase.CLOSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,9 @@ def rebuild_database(root: Root, environment: Environment) -> Rebuilt:
 
 
 def _manifests(root: Root, doubts: list[str]) -> dict[Digest, Manifest]:
-    """Read the retained manifests; a file whose name is not its digest is left out."""
+    """Read the retained manifests, and those that wait to be; a file whose name is not its digest is left out."""
     found = {}
-    for name in root.disk.list_directory(root.layout.manifests):
-        place = root.layout.manifests / name
+    for name, place in _manifest_files(root):
         text = root.disk.read_file(place)
         digest = Digest(hashlib.sha256(text).hexdigest())
         if name != f"{digest}.toml":
@@ -101,14 +103,28 @@ def _manifests(root: Root, doubts: list[str]) -> dict[Digest, Manifest]:
     return found
 
 
+def _manifest_files(root: Root) -> Iterator[tuple[str, RelPath]]:
+    """Yield (name, place) of each; a transaction that was interrupted after its commit point still has its own."""
+    layout, disk = root.layout, root.disk
+    for name in disk.list_directory(layout.manifests):
+        yield name, layout.manifests / name
+    for number in disk.list_directory(layout.transactions):
+        home = layout.transactions / number
+        journal = Journal.load(disk, home / "journal", int(number)) if number.isdigit() else None
+        if journal is not None and journal.phase is Phase.COMMITTED:
+            for name in disk.list_directory(home):
+                if name.startswith(MANIFEST_PREFIX):
+                    yield name.removeprefix(MANIFEST_PREFIX), home / name
+
+
 def _closed_transactions(root: Root) -> list[tuple[TransactionRecord, TransactionPlan]]:
-    """Read the transactions that can be undone, oldest first."""
+    """Read the transactions that have happened and can be undone, oldest first."""
     found = []
     names = root.disk.list_directory(root.layout.transactions)
     for number in sorted(int(name) for name in names if name.isdigit()):
         places = root.layout.transaction(number)
         journal = Journal.load(root.disk, places.journal, number)
-        if journal is None or journal.phase is not Phase.CLOSED:
+        if journal is None or journal.phase not in _HAPPENED:
             continue
         opening = read_opening(root.disk, places, journal.attached(Phase.OPEN))
         plan = parse_plan(root.disk.read_file(places.plan), f"/{places.plan}")

@@ -76,6 +76,7 @@ class TransactionPlan:
         notes: decisions a person should know of.
         drops: transactions whose backups go when this one is closed.
         commands: what is run before and after the steps.
+        database: SHA-256 of the database that was staged; empty if none was.
     """
 
     transaction: int
@@ -85,6 +86,7 @@ class TransactionPlan:
     notes: tuple[str, ...] = ()
     drops: tuple[int, ...] = ()
     commands: Commands = NO_COMMANDS
+    database: str = ""
 
 
 def plan_text(plan: TransactionPlan) -> bytes:
@@ -99,6 +101,7 @@ def plan_text(plan: TransactionPlan) -> bytes:
         ],
         "notes": plan.notes,
         "drops": plan.drops,
+        "database": plan.database,
         "commands": [
             _commands(one) for one in (plan.commands.before, plan.commands.after, plan.commands.back)
         ],
@@ -130,6 +133,7 @@ def parse_plan(text: bytes, place: str) -> TransactionPlan:
             notes=tuple(map(str, value["notes"])),
             drops=tuple(map(int, value["drops"])),
             commands=Commands(*map(_parse_commands, value["commands"])),
+            database=str(value["database"]),
         )
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise JournalDamaged(f"the plan cannot be read ({error})", path=place) from error

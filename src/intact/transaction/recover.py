@@ -29,7 +29,7 @@ from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.closing import close_committed, close_undone
 from intact.transaction.commit import CommittedTransaction, commit, perhaps_not_run, roll_back
-from intact.transaction.deleting import if_possible
+from intact.transaction.deleting import drop_tree, if_possible
 from intact.transaction.history import drop_unretained
 from intact.transaction.journal import Journal
 from intact.transaction.leftovers import drop_transaction, sweep
@@ -230,12 +230,7 @@ _BEFORE_COMMIT_POINT = frozenset({Phase.OPEN, Phase.STAGED, Phase.PROVISIONAL, P
 def _insist_on_not_committed(disk: Disk, layout: StateLayout, interrupted: Interrupted) -> None:
     """The database learns of a transaction after its commit point; a journal that is not so far has lost records."""
     number = interrupted.places.id
-    try:
-        with Database.open(disk.host_path(layout.database)) as database:
-            known = database.transaction(number)
-    except DatabaseDamaged:
-        return
-    if known is not None and known.outcome is Outcome.COMMITTED:
+    if _is_known(disk, layout, number):
         raise JournalDamaged(
             f"the journal ends before the commit, but the database knows that transaction {number} has happened",
             path=f"/{interrupted.places.journal}",
@@ -295,8 +290,10 @@ def _roll_forward(
     if direction is Direction.BACK:
         return _roll_back(disk, layout, staged, now, "interrupted; undone on request")
     try:
+        if not _holds_database(disk, transaction, staged.plan):
+            raise _database_lost(transaction)
         committed = commit(disk, staged, now=now, recovering=True)
-    except (Conflict, HookFailed, MachineError) as error:
+    except (Conflict, DatabaseDamaged, HookFailed, MachineError) as error:
         if direction is Direction.FORWARD:
             raise RecoveryFailed(
                 f"cannot be finished: {error.message}",
@@ -306,6 +303,32 @@ def _roll_forward(
             ) from error
         return _roll_back(disk, layout, staged, now, f"interrupted, and could not be finished: {error}")
     return Outcome.COMMITTED, (*committed.remarks, *close_committed(disk, layout, committed, now=now))
+
+
+def _holds_database(disk: Disk, transaction: OpenTransaction, plan: TransactionPlan) -> bool:
+    """Tell whether the staged database is there, and is what the plan vouches for."""
+    place = transaction.places.next_database
+    seen = disk.observe(place)
+    return seen is not None and seen.kind is Kind.FILE and disk.digest(place) == plan.database
+
+
+def _database_lost(transaction: OpenTransaction) -> DatabaseDamaged:
+    return DatabaseDamaged(
+        "the database that was staged with the transaction is missing or altered",
+        path=f"/{transaction.places.next_database}",
+        root_state="every file is in place; only the database does not know yet",
+        remedy="make it anew with `pkg recover --rebuild`",
+    )
+
+
+def _is_known(disk: Disk, layout: StateLayout, number: int) -> bool:
+    """Tell whether the database knows that a transaction has happened."""
+    try:
+        with Database.open(disk.host_path(layout.database)) as database:
+            known = database.transaction(number)
+    except DatabaseDamaged:
+        return False
+    return known is not None and known.outcome is Outcome.COMMITTED
 
 
 def _undo_unconfirmed(
@@ -326,6 +349,14 @@ def _roll_back(disk: Disk, layout: StateLayout, staged: StagedTransaction, now: 
 
 def _finish(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now: int) -> _Result:
     committed = CommittedTransaction(transaction, _plan(disk, transaction))
+    if transaction.journal.phase is Phase.COMMITTED and not _holds_database(
+        disk, transaction, committed.plan
+    ):
+        if not _is_known(disk, layout, transaction.places.id):
+            raise _database_lost(transaction)
+        drop_tree(
+            disk, transaction.places.next_database
+        )  # it is recorded; whatever this is, it is not needed
     return Outcome.COMMITTED, close_committed(disk, layout, committed, now=now)
 
 

@@ -270,6 +270,7 @@ def seal(
         notes=plan.notes,
         drops=drops,
         commands=plan.commands,
+        database=disk.digest(places.next_database) if disk.observe(places.next_database) else "",
     )
     text = plan_text(sealed)
     with disk.create_file(places.plan) as writer:
