@@ -12,7 +12,7 @@ from proof.supervise import CONTINUE, Ended, Policy, count_calls, run_pkg, super
 from proof.verdicts import Scene, Verdict
 from support.workshop import Workshop, snapshot
 
-__all__ = ["ERRNOS", "fail_at", "states", "try_fault"]
+__all__ = ["ERRNOS", "fail_at", "false_claims", "faults_of_message", "states", "try_fault"]
 
 ERRNOS = ("ENOSPC", "EDQUOT", "EIO", "EROFS", "EMFILE", "EINTR", "EACCES")
 _CRASHED = 70
@@ -51,9 +51,9 @@ def try_fault(scene: Scene, stage: Stage, state: str) -> Verdict:
     ended = supervised(stage.command(workshop), stage.place, policy, looking=True)
     found = [
         *half_done(workshop, stage.expected, may_blink=stage.may_blink),
-        *_faults_of_message(ended, name),
+        *faults_of_message(ended, name, *_CAUSES_WITHOUT_ERRNO),
     ]
-    found += _false_claims(ended, workshop, stage)
+    found += false_claims(ended, workshop, stage)
     # Tidying up is a courtesy: what could not be deleted is told, and deleted by the next command.
     recovered = run_pkg(recovery_of(workshop), stage.place)
     if recovered.code != 0:
@@ -68,19 +68,20 @@ def try_fault(scene: Scene, stage: Stage, state: str) -> Verdict:
     return Verdict(scene, state, 1, Counter([outcome]), (*found, *more))
 
 
-def _faults_of_message(ended: Ended, name: str) -> list[str]:
+def faults_of_message(ended: Ended, name: str, *others: str) -> list[str]:
+    """Say what is wrong with what was said; one of the names has to be in it."""
     if ended.hung:
         return ["it hung"]
     if ended.code in {0, _HOOK_FAILED}:  # what the fault has made of a hook is for the hook to say
         return []
     if ended.code == _CRASHED or "Traceback" in ended.said:
         return [f"a traceback: {ended.said.strip()[-600:]}"]
-    if not any(cause in ended.said for cause in (name, *_CAUSES_WITHOUT_ERRNO)):
+    if not any(cause in ended.said for cause in (name, *others)):
         return [f"the message does not name {name}: {ended.said.strip()}"]
     return []
 
 
-def _false_claims(ended: Ended, workshop: Workshop, stage: Stage) -> list[str]:
+def false_claims(ended: Ended, workshop: Workshop, stage: Stage) -> list[str]:
     """Hold what the error says about the root against the root; every exit code but 0 and 6 says "as it was"."""
     if ended.code in {None, 0, _CRASHED}:
         return []

@@ -29,12 +29,16 @@ def missing_tools() -> list[str]:
     return [name for name in wanted if shutil.which(name) is None]
 
 
-def make_image(kind: str, path: Path) -> None:
-    """Make a filesystem in a file."""
+def make_image(kind: str, path: Path, *options: str) -> None:
+    """Make a filesystem in a file.
+
+    Args:
+        options: more words for its mkfs.
+    """
     size, command = _MAKE[kind]
     with path.open("wb") as file:
         file.truncate(size << 20)
-    subprocess.run([*command, str(path)], check=True, capture_output=True)
+    subprocess.run([*command, *options, str(path)], check=True, capture_output=True)
 
 
 def copy_sparse(source: Path, target: Path) -> None:
@@ -43,18 +47,24 @@ def copy_sparse(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def mounted(image: Path | str, place: Path, kind: str) -> Iterator[Path]:
+def mounted(image: Path | str, place: Path, kind: str, *more: str) -> Iterator[Path]:
     """Mount an image (or any source) at a new directory.
+
+    Args:
+        more: further mount options.
 
     Raises:
         CalledProcessError: the kernel does not take it.
     """
     place.mkdir(parents=True, exist_ok=True)
-    options = ["-t", kind] + (["-o", "loop"] if kind in _MAKE and not str(image).startswith("/dev/") else [])
+    words = list(more)
+    if kind in _MAKE and not str(image).startswith("/dev/"):
+        words.append("loop")
     # A copy of a btrfs or xfs has the same identity as the original; only one is mounted at a time per name.
     if kind == "xfs":
-        options = ["-t", kind, "-o", ",".join([*(["loop"] if "loop" in options else []), "nouuid"])]
-    subprocess.run(["mount", *options, str(image), str(place)], check=True, capture_output=True)
+        words.append("nouuid")
+    options = ["-o", ",".join(words)] if words else []
+    subprocess.run(["mount", "-t", kind, *options, str(image), str(place)], check=True, capture_output=True)
     try:
         yield place
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from proof import damage, faults, kills, meddling, powercut
+from proof import damage, faults, full, kills, meddling, powercut
 from proof.images import scratch
 from proof.observers import observe
 from proof.stage import Stage, set_stage
@@ -89,6 +89,12 @@ INSTRUMENTS: Final = MappingProxyType(
         "fault": Instrument(
             "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4), 1500
         ),
+        "full": Instrument(
+            "a filesystem or a quota that is really full",
+            (*_BLOCK, "tmpfs"),
+            ("upgrade", "install", "rollback", "remove", "edited"),
+            (25, 1, 2),
+        ),
         "damage": Instrument(
             "damage to journal, database and plan",
             ("tmpfs",),
@@ -154,6 +160,10 @@ def opened(scene: Scene, place: Path, *, thorough: bool) -> Iterator[Opened]:
         recording = powercut.record(scene.story, scene.filesystem, place / "cut")
         names = powercut.states(recording, seeds=12 if thorough else 3)
         yield Opened(scene, names, lambda state: powercut.try_cut(scene, recording, state))
+        return
+    if scene.instrument == "full":  # each of its states has a filesystem of its own
+        arena = full.prepare(scene.story, scene.filesystem, place)
+        yield Opened(scene, full.states(arena), lambda state: full.try_full(scene, arena, state))
         return
     with scratch(scene.filesystem, place) as top:
         if scene.instrument == "damage":

@@ -1,6 +1,7 @@
 """Acts. A story, played once without harm: what it starts from, and what it may end in."""
 
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Stage:
         template: the beginning; it is copied for each try.
         expected: what the root may look like afterwards.
         may_blink: the filesystem cannot exchange directories (see `examine.half_done`).
+        user: who owns the root and plays the story; None for the superuser.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Stage:
     expected: Expectation
     place: Path
     may_blink: bool = False
+    user: int | None = None
 
     def command(self, workshop: Workshop) -> list[str]:
         """Return the command line that is interrupted."""
@@ -42,12 +45,19 @@ class Stage:
         """Copy the beginning."""
         return self.template.copy(name)
 
+    def run(self, arguments: list[str]) -> Ended:
+        """Run a command line as the one who plays the story."""
+        return run_pkg(arguments, self.place, self.user)
 
-def set_stage(name: str, place: Path, *, may_blink: bool = False, layered: bool = False) -> Stage:
+
+def set_stage(
+    name: str, place: Path, *, may_blink: bool = False, layered: bool = False, user: int | None = None
+) -> Stage:
     """Play a story without harm, in `place` on the filesystem that it is about.
 
     Args:
         layered: the beginning becomes the lower layer of an overlay.
+        user: whom the root belongs to, and who plays; None for the superuser.
 
     Raises:
         WrongEnd: a command did not end as it should.
@@ -60,16 +70,24 @@ def set_stage(name: str, place: Path, *, may_blink: bool = False, layered: bool 
         template.give_shell()
     for package in bundles_of(story):
         template.bundle(package)
+    _give(template, user)
     for words in story.before:
-        _insist(run_pkg(on(template, words), place), words)
+        _insist(run_pkg(on(template, words), place, user), words)
     story.edits(template)
+    _give(template, user)
     if layered:
         template = LayeredWorkshop(template)
     old = take_picture(template)
     whole = template.copy("whole")
-    _insist(run_pkg(on(whole, story.command), place), story.command, story.ends)
+    _insist(run_pkg(on(whole, story.command), place, user), story.command, story.ends)
     expected = Expectation(old, take_picture(whole), _between(template, story, place), links=not layered)
-    return Stage(name, story, template, expected, place / name, may_blink)
+    return Stage(name, story, template, expected, place / name, may_blink, user)
+
+
+def _give(workshop: Workshop, user: int | None) -> None:
+    if user is not None:
+        command = ["chown", "--recursive", "--no-dereference", f"{user}:{user}", str(workshop.path)]
+        subprocess.run(command, check=True)
 
 
 def _between(template: Workshop, story: Story, place: Path) -> Picture | None:

@@ -71,13 +71,14 @@ def _in_child(arguments: list[str]) -> int:
         return _CRASHED
 
 
-def run_pkg(arguments: list[str], place: Path) -> Ended:
+def run_pkg(arguments: list[str], place: Path, user: int | None = None) -> Ended:
     """Run `pkg` to its end, unobserved.
 
     Args:
         place: a directory for its standard error.
+        user: run it as this user, who is in no group but the one of the same number.
     """
-    return _run(arguments, place, None, looking=False)
+    return _run(arguments, place, None, looking=False, user=user)
 
 
 def supervised(arguments: list[str], place: Path, policy: Policy, *, looking: bool = False) -> Ended:
@@ -102,7 +103,15 @@ def count_calls(arguments: list[str], place: Path, *, looking: bool = False) -> 
     return names
 
 
-def _run(arguments: list[str], place: Path, policy: Policy | None, *, looking: bool) -> Ended:
+def _become(user: int) -> None:
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+
+
+def _run(
+    arguments: list[str], place: Path, policy: Policy | None, *, looking: bool, user: int | None = None
+) -> Ended:
     text = place / f"said-{os.getpid()}-{secrets.token_hex(4)}"
     said = os.open(text, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     ours, theirs = socket.socketpair()
@@ -112,6 +121,8 @@ def _run(arguments: list[str], place: Path, policy: Policy | None, *, looking: b
         try:
             ours.close()
             _redirect(said)
+            if user is not None:
+                _become(user)
             if policy is not None:
                 become_listened_to(theirs, CHANGING | LOOKING if looking else CHANGING, every_open=looking)
             theirs.close()

@@ -183,8 +183,12 @@ class Workshop:
 
     def copy(self, name: str) -> "Workshop":
         """Copy everything, hardlinks, owners and times included."""
+        return self.copy_to(self.place.parent / name)
+
+    def copy_to(self, place: Path) -> "Workshop":
+        """Copy everything to a place of any name, on another filesystem too."""
         other = Workshop.__new__(Workshop)
-        other.place = self.place.parent / name
+        other.place = place
         shutil.rmtree(other.place, ignore_errors=True)
         subprocess.run(["cp", "-a", str(self.place), str(other.place)], check=True)
         other.path = other.place / "root"
