@@ -25,11 +25,13 @@ _BALLAST, _CROWD = "ballast", "crowd"
 
 
 @contextmanager
-def cramped(kind: str, place: Path, *, inside: str = "", options: tuple[str, ...] = ()) -> Iterator[Path]:
+def cramped(
+    kind: str, place: Path, *, mkfs: tuple[str, ...] = (), options: tuple[str, ...] = ()
+) -> Iterator[Path]:
     """Provide a small filesystem of its own, made anew, at a new directory below `place`.
 
     Args:
-        inside: further words for its mkfs, separated by spaces.
+        mkfs: further words for its mkfs.
         options: further mount options.
 
     Raises:
@@ -45,7 +47,7 @@ def cramped(kind: str, place: Path, *, inside: str = "", options: tuple[str, ...
         # Blocks that were taken for data can be had for directories only once its cleaner has given them back: every
         # so many seconds, and after ten more if they are discarded as well.
         options = ("commit=1", "nodiscard", *options)
-    make_image(kind, image, *words, *inside.split())
+    make_image(kind, image, *words, *mkfs)
     try:
         with mounted(image, place / "cramped", kind, *options) as top:
             yield top
@@ -95,16 +97,21 @@ def leave_bytes(top: Path, kib: int) -> None:
 def _grow(fd: int, size: int, more: int, block: int) -> bool:
     """Add to a file, less than asked for if it must be; tell whether anything could be added."""
     while more >= block:
-        try:
-            os.posix_fallocate(fd, size, more)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            os.ftruncate(fd, size)
-            more = more // 2 // block * block
-        else:
+        if _fits(fd, size, more):
             return True
+        os.ftruncate(fd, size)
+        more = more // 2 // block * block
     return False
+
+
+def _fits(fd: int, size: int, more: int) -> bool:
+    try:
+        os.posix_fallocate(fd, size, more)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return False
+    return True
 
 
 def leave_inodes(top: Path, count: int) -> None:

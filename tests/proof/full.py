@@ -5,7 +5,8 @@ The states:
     bytes-K     K KiB are free
     inodes-K    K inodes are free
     quota-K     the user whom the root belongs to may take K KiB more
-    late-N      somebody else takes everything that is left, before the N-th call that changes something
+    late-N-K    somebody else takes all but K KiB of what is left, before the N-th call that changes something; so
+                what was found to be enough beforehand no longer is
 """
 
 import re
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from proof import quotas
@@ -33,6 +35,7 @@ _WITH_INODES = frozenset({"ext4", "tmpfs"})  # the others make them out of block
 _BLOCK = 4  # KiB
 _LITTLE = 512  # KiB: more than a refusal writes, less than the reserve that is asked for
 _FEW = 8
+_STRIDE, _LEFT_OVER = 8, (12, 48, 96)  # KiB: less than the command writes
 _DONE, _NEEDS_RECOVERY, _NO_SPACE = 0, 6, 9
 _CAUSES = ("ENOSPC", "EDQUOT", " are needed")
 
@@ -94,7 +97,10 @@ def states(arena: Arena) -> list[str]:
     elif arena.not_possible is not None:
         names.append("quota-0")
     calls = len(count_calls(arena.own.command(arena.own.copy("count")), arena.own.place))
-    return names + [f"late-{number}" for number in range(1, calls + 1)]
+    names += [f"late-{number}-0" for number in range(1, calls + 1)]
+    return names + [
+        f"late-{number}-{amount}" for number in range(1, calls + 1, _STRIDE) for amount in _LEFT_OVER
+    ]
 
 
 def _wanted(arena: Arena, what: str, little: int) -> int:
@@ -107,7 +113,7 @@ def _wanted(arena: Arena, what: str, little: int) -> int:
 
 
 @contextmanager
-def _tight(arena: Arena, what: str, amount: int) -> Iterator[_Tight]:
+def _tight(arena: Arena, what: str, amount: int, left: int = 0) -> Iterator[_Tight]:
     stage = arena.another if what == "quota" else arena.own
     if stage is None:
         raise quotas.NotPossible(arena.not_possible or f"nobody has tried quotas on {arena.kind}")
@@ -115,8 +121,8 @@ def _tight(arena: Arena, what: str, amount: int) -> Iterator[_Tight]:
     with filesystem(arena.kind, arena.place) as top:
         workshop = stage.template.copy_to(top / "workshop")
         words = stage.command(workshop)
-        relax = lambda: make_room(top)  # noqa: E731  four of a kind
-        play = lambda: stage.run(words)  # noqa: E731
+        relax: Callable[[], None] = partial(make_room, top)
+        play = partial(stage.run, words)
         match what:
             case "bytes":
                 leave_bytes(top, amount)
@@ -124,18 +130,18 @@ def _tight(arena: Arena, what: str, amount: int) -> Iterator[_Tight]:
                 leave_inodes(top, amount)
             case "quota":
                 quotas.give_quota(arena.kind, top, _NOBODY, amount)
-                relax = lambda: quotas.end_quota(arena.kind, top, _NOBODY)  # noqa: E731
+                relax = partial(quotas.end_quota, arena.kind, top, _NOBODY)
             case "late":
-                play = lambda: _play_and_fill(stage, words, top, amount)  # noqa: E731
+                play = partial(_play_and_fill, stage, words, top, amount, left)
             case _:
                 raise ValueError(what)
         yield _Tight(stage, workshop, play, relax)
 
 
-def _play_and_fill(stage: Stage, words: list[str], top: Path, number: int) -> Ended:
+def _play_and_fill(stage: Stage, words: list[str], top: Path, number: int, left: int) -> Ended:
     def policy(count: int, _call: Call) -> int:
         if count == number:
-            leave_bytes(top, 0)
+            leave_bytes(top, left)
         return CONTINUE
 
     return supervised(words, stage.place, policy)
@@ -143,9 +149,9 @@ def _play_and_fill(stage: Stage, words: list[str], top: Path, number: int) -> En
 
 def try_full(scene: Scene, arena: Arena, state: str) -> Verdict:
     """Run out, look, recover without room, look, recover with room, look, and do it again."""
-    what, _, amount = state.partition("-")
+    what, *amounts = state.split("-")
     try:
-        with _tight(arena, what, int(amount)) as tight:
+        with _tight(arena, what, *map(int, amounts)) as tight:
             ended = tight.play()
             outcome, found = judge(tight.stage, tight.workshop, ended, tight.relax)
     except quotas.NotPossible as error:

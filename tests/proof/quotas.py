@@ -8,7 +8,7 @@ import errno
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from proof.filling import cramped
@@ -16,6 +16,8 @@ from proof.filling import cramped
 __all__ = ["KINDS", "NotPossible", "end_quota", "give_quota", "with_quotas"]
 
 KINDS = ("ext4", "btrfs")
+_MKFS = {"ext4": ("-O", "quota", "-E", "quotatype=usrquota")}
+_OPTIONS = {"ext4": ("usrquota",)}
 _KIB = 1024
 _QUOTACTL_FD = 443  # the same number on every architecture, since Linux 5.14
 _GET, _SET, _USER = 0x800007, 0x800008, 0
@@ -53,26 +55,21 @@ def with_quotas(kind: str, place: Path) -> Iterator[Path]:
     Raises:
         NotPossible: the kernel or the tools cannot do it.
     """
-    if kind == "ext4":
-        wanted, options = "-O quota -E quotatype=usrquota", ("usrquota",)
-    elif kind == "btrfs":
-        wanted, options = "", ()
-    else:
+    if kind not in KINDS:
         raise NotPossible(f"nobody has tried quotas on {kind}")
-    filesystem = cramped(kind, place, inside=wanted, options=options)
-    try:
-        top = filesystem.__enter__()
-    except subprocess.CalledProcessError as error:
-        raise NotPossible("mkfs or the kernel takes no ext4 with user quotas (CONFIG_QFMT_V2)") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            top = stack.enter_context(
+                cramped(kind, place, mkfs=_MKFS.get(kind, ()), options=_OPTIONS.get(kind, ()))
+            )
+        except subprocess.CalledProcessError as error:
+            raise NotPossible(f"mkfs or the kernel takes no {kind} with quotas (CONFIG_QFMT_V2)") from error
         if kind == "btrfs":
             # The top itself must not be limited: setting another limit needs room within the one before.
             _btrfs("quota", "enable", str(top))
             _btrfs("subvolume", "create", str(top / _SUBVOLUME))
             top /= _SUBVOLUME
         yield top
-    finally:
-        filesystem.__exit__(None, None, None)
 
 
 def give_quota(kind: str, top: Path, user: int, kib: int) -> None:
