@@ -7,6 +7,7 @@ The states:
     quota-K     the user whom the root belongs to may take K KiB more
     late-N-K    somebody else takes all but K KiB of what is left, before the N-th call that changes something; so
                 what was found to be enough beforehand no longer is
+    spent-N     the same with the user's quota, all of it
 """
 
 import re
@@ -24,7 +25,7 @@ from proof.filling import cramped, leave_bytes, leave_inodes, make_room
 from proof.kills import recovery_of
 from proof.listener import Call
 from proof.stage import Stage, set_stage
-from proof.supervise import CONTINUE, Ended, count_calls, supervised
+from proof.supervise import CONTINUE, Ended, supervised
 from proof.verdicts import Scene, Verdict
 from support.workshop import Workshop, snapshot
 
@@ -37,6 +38,7 @@ _LITTLE = 512  # KiB: more than a refusal writes, less than the reserve that is 
 _FEW = 8
 _STRIDE, _LEFT_OVER = 8, (12, 48, 96)  # KiB: less than the command writes
 _DONE, _NEEDS_RECOVERY, _NO_SPACE = 0, 6, 9
+_OF_QUOTAS = frozenset({"quota", "spent"})
 _CAUSES = ("ENOSPC", "EDQUOT", " are needed")
 
 
@@ -96,11 +98,17 @@ def states(arena: Arena) -> list[str]:
         names += [f"quota-{amount}" for amount in sorted({*range(0, 256, 2 * _BLOCK), *amounts})]
     elif arena.not_possible is not None:
         names.append("quota-0")
-    calls = len(count_calls(arena.own.command(arena.own.copy("count")), arena.own.place))
+    calls = _calls(arena.own)
     names += [f"late-{number}-0" for number in range(1, calls + 1)]
-    return names + [
-        f"late-{number}-{amount}" for number in range(1, calls + 1, _STRIDE) for amount in _LEFT_OVER
-    ]
+    names += [f"late-{number}-{amount}" for number in range(1, calls + 1, _STRIDE) for amount in _LEFT_OVER]
+    if arena.another is not None:
+        names += [f"spent-{number}" for number in range(1, _calls(arena.another) + 1)]
+    return names
+
+
+def _calls(stage: Stage) -> int:
+    words = stage.command(stage.copy("count"))
+    return supervised(words, stage.place, lambda _number, _call: CONTINUE, user=stage.user).calls
 
 
 def _wanted(arena: Arena, what: str, little: int) -> int:
@@ -114,14 +122,16 @@ def _wanted(arena: Arena, what: str, little: int) -> int:
 
 @contextmanager
 def _tight(arena: Arena, what: str, amount: int, left: int = 0) -> Iterator[_Tight]:
-    stage = arena.another if what == "quota" else arena.own
+    quota = what in _OF_QUOTAS
+    stage = arena.another if quota else arena.own
     if stage is None:
         raise quotas.NotPossible(arena.not_possible or f"nobody has tried quotas on {arena.kind}")
-    filesystem = quotas.with_quotas if what == "quota" else cramped
+    filesystem = quotas.with_quotas if quota else cramped
     with filesystem(arena.kind, arena.place) as top:
         workshop = stage.template.copy_to(top / "workshop")
         words = stage.command(workshop)
-        relax: Callable[[], None] = partial(make_room, top)
+        end_quota = partial(quotas.end_quota, arena.kind, top, _NOBODY)
+        relax: Callable[[], None] = end_quota if quota else partial(make_room, top)
         play = partial(stage.run, words)
         match what:
             case "bytes":
@@ -130,21 +140,25 @@ def _tight(arena: Arena, what: str, amount: int, left: int = 0) -> Iterator[_Tig
                 leave_inodes(top, amount)
             case "quota":
                 quotas.give_quota(arena.kind, top, _NOBODY, amount)
-                relax = partial(quotas.end_quota, arena.kind, top, _NOBODY)
             case "late":
-                play = partial(_play_and_fill, stage, words, top, amount, left)
+                play = partial(_play_until, stage, words, amount, partial(leave_bytes, top, left))
+            case "spent":
+                spend = partial(quotas.give_quota, arena.kind, top, _NOBODY, 0)
+                play = partial(_play_until, stage, words, amount, spend)
             case _:
                 raise ValueError(what)
         yield _Tight(stage, workshop, play, relax)
 
 
-def _play_and_fill(stage: Stage, words: list[str], top: Path, number: int, left: int) -> Ended:
+def _play_until(stage: Stage, words: list[str], number: int, take: Callable[[], None]) -> Ended:
+    """Play, and take something away before call `number`."""
+
     def policy(count: int, _call: Call) -> int:
         if count == number:
-            leave_bytes(top, left)
+            take()
         return CONTINUE
 
-    return supervised(words, stage.place, policy)
+    return supervised(words, stage.place, policy, user=stage.user)
 
 
 def try_full(scene: Scene, arena: Arena, state: str) -> Verdict:

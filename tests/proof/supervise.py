@@ -81,14 +81,17 @@ def run_pkg(arguments: list[str], place: Path, user: int | None = None) -> Ended
     return _run(arguments, place, None, looking=False, user=user)
 
 
-def supervised(arguments: list[str], place: Path, policy: Policy, *, looking: bool = False) -> Ended:
+def supervised(
+    arguments: list[str], place: Path, policy: Policy, *, looking: bool = False, user: int | None = None
+) -> Ended:
     """Run `pkg` and ask `policy` before each system call that changes something.
 
     Args:
         policy: gets the number of the call, from 1, and the call.
         looking: ask about calls that only look, too.
+        user: run it as this user.
     """
-    return _run(arguments, place, policy, looking=looking)
+    return _run(arguments, place, policy, looking=looking, user=user)
 
 
 def count_calls(arguments: list[str], place: Path, *, looking: bool = False) -> list[str]:

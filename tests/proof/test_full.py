@@ -213,6 +213,25 @@ class TestTrying:
         verdict = try_full(Scene("full", "tmpfs", "upgrade"), arena, state)
         assert (verdict.tried, dict(verdict.outcomes), verdict.violations) == (1, {outcome: 1}, ())
 
+    @pytest.mark.parametrize(
+        ("state", "outcome"),
+        [
+            ("quota-0", "refused, old"),
+            ("quota-4096", "done, new"),
+            ("spent-10", "refused, old"),
+            ("spent-9999", "done, new"),
+        ],
+    )
+    @pytest.mark.parametrize("kind", quotas.KINDS)
+    def test_what_a_quota_does_is_told(self, state: str, outcome: str, kind: str, fast_path: Path) -> None:
+        load_all()
+        fast_path.chmod(0o755)
+        arena = prepare("upgrade", kind, fast_path)
+        if arena.not_possible is not None:
+            pytest.skip(arena.not_possible)
+        verdict = try_full(Scene("full", kind, "upgrade"), arena, state)
+        assert (verdict.tried, dict(verdict.outcomes), verdict.violations) == (1, {outcome: 1}, ())
+
     def test_a_quota_that_cannot_be_tried_is_told_and_not_counted(self, arena: Arena) -> None:
         verdict = try_full(Scene("full", "tmpfs", "upgrade"), arena, "quota-0")
         assert verdict.tried == 0
