@@ -50,12 +50,18 @@ INSTRUMENTS: Final = MappingProxyType(
     {
         "kill": Instrument(
             "SIGKILL before a system call",
-            ("ext4", "overlayfs", "xfs", "btrfs", "tmpfs", *_FUSE),
+            ("ext4", "overlayfs", "xfs", "btrfs", "tmpfs"),
             _EVERY_STORY,
             (40, 2, 13),
         ),
+        "kill-weather": Instrument(
+            "… where rename knows no flags, or links are refused",
+            _FUSE,
+            ("upgrade", "rollback", "edited", "move", "hooked"),
+            (15, 1, 2),
+        ),
         "kill-twice": Instrument(
-            "… and again in the recovery", ("ext4", "overlayfs"), _EVERY_STORY, (3, 2, 4), 12
+            "… and again in the recovery", ("ext4", "overlayfs"), _EVERY_STORY, (3, 1, 4), 5
         ),
         "cut": Instrument(
             "power cut at the block layer",
@@ -87,13 +93,14 @@ INSTRUMENTS: Final = MappingProxyType(
             (80, 3, 5),
         ),
         "fault": Instrument(
-            "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4), 1500
+            "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4), 500
         ),
         "full": Instrument(
             "a filesystem or a quota that is really full",
             (*_BLOCK, "tmpfs"),
             ("upgrade", "install", "rollback", "remove", "edited"),
             (25, 1, 2),
+            100,
         ),
         "damage": Instrument(
             "damage to journal, database and plan",
@@ -107,7 +114,7 @@ INSTRUMENTS: Final = MappingProxyType(
                 "rollback+crash+back",
             ),
             (150, 1, 3),
-            3000,
+            1500,
         ),
         "meddle": Instrument(
             "a person's deed before a system call",
@@ -115,7 +122,7 @@ INSTRUMENTS: Final = MappingProxyType(
             ("upgrade", "refused", "rollback", "remove", "edited", "rollback-again"),
             (70, 1, 3),
         ),
-        "observe": Instrument("other processes looking on", (*_BLOCK, "tmpfs"), ("program",), (6, 1, 1), 50),
+        "observe": Instrument("other processes looking on", (*_BLOCK, "tmpfs"), ("program",), (6, 1, 1), 20),
     }
 )
 BUDGETS: Final = ("quick", "full", "every")
@@ -158,7 +165,7 @@ def opened(scene: Scene, place: Path, *, thorough: bool) -> Iterator[Opened]:
     """
     if scene.instrument == "cut":
         recording = powercut.record(scene.story, scene.filesystem, place / "cut")
-        names = powercut.states(recording, seeds=12 if thorough else 3)
+        names = powercut.states(recording, seeds=30 if thorough else 3)
         yield Opened(scene, names, lambda state: powercut.try_cut(scene, recording, state))
         return
     if scene.instrument == "full":  # each of its states has a filesystem of its own
@@ -177,7 +184,7 @@ def opened(scene: Scene, place: Path, *, thorough: bool) -> Iterator[Opened]:
 
 def _on_stage(scene: Scene, stage: Stage) -> Opened:
     match scene.instrument:
-        case "kill":
+        case "kill" | "kill-weather":
             return Opened(scene, kills.states(stage), lambda state: kills.try_once(scene, stage, state))
         case "kill-twice":
             return Opened(scene, kills.first_kills(stage), lambda state: kills.try_twice(scene, stage, state))
