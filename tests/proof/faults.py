@@ -12,11 +12,19 @@ from proof.supervise import CONTINUE, Ended, Policy, count_calls, run_pkg, super
 from proof.verdicts import Scene, Verdict
 from support.workshop import Workshop, snapshot
 
-__all__ = ["ERRNOS", "fail_at", "false_claims", "faults_of_message", "states", "try_fault"]
+__all__ = [
+    "CAUSES_WITHOUT_ERRNO",
+    "ERRNOS",
+    "fail_at",
+    "false_claims",
+    "faults_of_message",
+    "states",
+    "try_fault",
+]
 
 ERRNOS = ("ENOSPC", "EDQUOT", "EIO", "EROFS", "EMFILE", "EINTR", "EACCES")
 _CRASHED = 70
-_CAUSES_WITHOUT_ERRNO = ("SQLite: ", "database disk image is malformed")  # SQLite keeps the errno to itself
+CAUSES_WITHOUT_ERRNO = ("SQLite: ", "database disk image is malformed")  # SQLite keeps the errno to itself
 _NEEDS_RECOVERY = 6
 _HOOK_FAILED = 8
 
@@ -51,7 +59,7 @@ def try_fault(scene: Scene, stage: Stage, state: str) -> Verdict:
     ended = supervised(stage.command(workshop), stage.place, policy, looking=True)
     found = [
         *half_done(workshop, stage.expected, may_blink=stage.may_blink),
-        *faults_of_message(ended, name, *_CAUSES_WITHOUT_ERRNO),
+        *faults_of_message(ended, name, *CAUSES_WITHOUT_ERRNO),
     ]
     found += false_claims(ended, workshop, stage)
     # Tidying up is a courtesy: what could not be deleted is told, and deleted by the next command.

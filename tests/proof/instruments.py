@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from proof import damage, faults, full, kills, meddling, powercut
+from proof import damage, failing, faults, full, kills, meddling, powercut
 from proof.images import scratch
 from proof.observers import observe
 from proof.stage import Stage, set_stage
@@ -92,6 +92,9 @@ INSTRUMENTS: Final = MappingProxyType(
             ),
             (80, 3, 5),
         ),
+        "failing": Instrument(
+            "a disk that fails from its Nth write on", _BLOCK, ("upgrade", "rollback", "remove"), (12, 3, 1)
+        ),
         "fault": Instrument(
             "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4), 500
         ),
@@ -167,6 +170,10 @@ def opened(scene: Scene, place: Path, *, thorough: bool) -> Iterator[Opened]:
         recording = powercut.record(scene.story, scene.filesystem, place / "cut")
         names = powercut.states(recording, seeds=30 if thorough else 3)
         yield Opened(scene, names, lambda state: powercut.try_cut(scene, recording, state))
+        return
+    if scene.instrument == "failing":
+        bed = failing.prepare(scene.story, scene.filesystem, place)
+        yield Opened(scene, failing.states(bed), lambda state: failing.try_failing(scene, bed, state))
         return
     if scene.instrument == "full":  # each of its states has a filesystem of its own
         arena = full.prepare(scene.story, scene.filesystem, place)

@@ -27,7 +27,7 @@ from proof.supervise import CONTINUE, KILL, Ended, count_calls, run_pkg, supervi
 from proof.verdicts import Scene, Verdict
 from support.workshop import Workshop
 
-__all__ = ["Recording", "disk_after", "record", "states", "try_cut"]
+__all__ = ["Recording", "disk_after", "mark", "record", "recorded", "states", "try_cut"]
 
 SECTOR = 512
 _ACKNOWLEDGED = b"acknowledged"
@@ -56,7 +56,7 @@ class Recording:
 
 
 @contextmanager
-def _recorded(image: Path, log: Path, place: Path) -> Iterator[Path]:
+def recorded(image: Path, log: Path, place: Path) -> Iterator[Path]:
     """Serve an image through the recorder; yield its loop device."""
     top = place / "recorder"
     top.mkdir(exist_ok=True)
@@ -98,12 +98,12 @@ def record(name: str, kind: str, place: Path) -> Recording:
         # The copies are not part of the beginning; the template is.
         subprocess.run(["rm", "-rf", str(stage.place / "whole")], check=True)
     copy_sparse(image, base)
-    with _recorded(image, log, place) as loop, mounted(loop, place / "disk", kind):
-        _mark(place, b"begin")
+    with recorded(image, log, place) as loop, mounted(loop, place / "disk", kind):
+        mark(place, b"begin")
         ended = _PLAYED[way](stage, way)
         if ended.code != (0 if way in _INTERRUPTED else stage.story.ends):
             raise WrongEnd(f"undisturbed, {name} ended with {ended.code}: {ended.said.strip()}")
-        _mark(place, _ACKNOWLEDGED)
+        mark(place, _ACKNOWLEDGED)
     groups, acknowledged = _grouped(read_log(log))
     image.unlink()
     log.unlink()
@@ -149,7 +149,8 @@ _INTERRUPTED = frozenset({"back", "forward"})
 _PLAYED = {"": _undisturbed, "busy": _beside_a_neighbour, "back": _interrupted, "forward": _interrupted}
 
 
-def _mark(place: Path, text: bytes) -> None:
+def mark(place: Path, text: bytes) -> None:
+    """Make a remark to the recorder."""
     with (place / "recorder/mark").open("r+b", buffering=0) as mark:
         mark.write(text)
 

@@ -2,7 +2,8 @@
 
 A FUSE filesystem with one file in it, `disk`, on which a loop device stands. The loop driver turns the block
 layer's writes into writes of this file and its flushes (REQ_OP_FLUSH, and what stands for FUA) into fsync. So the
-log is what a drive with a volatile cache would have seen. A file `mark` takes remarks from outside.
+log is what a drive with a volatile cache would have seen. A file `mark` takes remarks from outside; the remark
+``fail after N`` lets N more writes through, and answers with EIO from then on.
 
     python -m proof.recorder MOUNTPOINT IMAGE LOG
 
@@ -27,6 +28,7 @@ __all__ = ["Record", "read_log"]
 _HEAD = struct.Struct("<cQQ")
 _DISK, _MARK = "/disk", "/mark"
 _MARK_SIZE = 4096
+_FAIL = b"fail after "
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class _Recorder(mfusepy.Operations):  # type: ignore[misc]  # untyped
         with image.open("r+b") as file:
             self._disk = mmap.mmap(file.fileno(), self._size)
         self._log = log.open("ab", buffering=0)
+        self._left: int | None = None
 
     def _note(self, kind: bytes, offset: int, data: bytes) -> None:
         self._log.write(_HEAD.pack(kind, offset, len(data)) + data)
@@ -80,16 +83,29 @@ class _Recorder(mfusepy.Operations):  # type: ignore[misc]  # untyped
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:  # noqa: ARG002
         if path == _MARK:
             self._note(b"M", 0, data)
+            if data.startswith(_FAIL):
+                self._left = int(data[len(_FAIL) :])
         else:
+            self._count()
             self._note(b"W", offset, data)
             self._disk[offset : offset + len(data)] = data
         return len(data)
+
+    def _count(self) -> None:
+        if self._left is not None:
+            self._left -= 1
+            self._insist_on_health()
+
+    def _insist_on_health(self) -> None:
+        if self._left is not None and self._left < 0:
+            raise mfusepy.FuseOSError(errno.EIO)
 
     def truncate(self, path: str, length: int, fh: int | None = None) -> int:  # noqa: ARG002
         return 0
 
     def fsync(self, path: str, datasync: int, fh: int) -> int:  # noqa: ARG002
         if path == _DISK:
+            self._insist_on_health()
             self._note(b"F", 0, b"")
         return 0
 

@@ -15,11 +15,11 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from proof.defects import put_in
-from proof.images import unmount
 from proof.instruments import most_states, opened
 from proof.stage import WrongEnd
 from proof.supervise import load_all
 from proof.verdicts import Scene, Tally, Verdict
+from support.layers import mount_points, unmount
 
 __all__ = ["BROKEN", "Report", "choose", "prove", "workplace"]
 
@@ -43,9 +43,8 @@ def workplace() -> Iterator[Path]:
 
 def clear(place: Path) -> None:
     """Unmount whatever is mounted below `place`, and delete it."""
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted((one for one in mounts if one.startswith(f"{place}/")), reverse=True):
-        unmount(Path(mount))
+    for mount in reversed([one for one in mount_points() if place in one.parents]):
+        unmount(mount)
     shutil.rmtree(place, ignore_errors=True)
 
 

@@ -1,19 +1,37 @@
 """A root as a container has it: an overlay whose files come from a lower layer, with a fresh upper layer for each copy."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from support.workshop import Workshop
 
-__all__ = ["LayeredWorkshop", "unmount"]
+__all__ = ["LayeredWorkshop", "mount_points", "unmount"]
+
+_ESCAPED = re.compile(r"\\([0-7]{3})")  # as blanks are written, proc_pid_mounts(5)
 
 
 def unmount(place: Path) -> None:
-    """Unmount, if something is mounted there."""
-    while place.is_mount():
+    """Unmount, if something is mounted there, also if it answers nothing but errors any more."""
+    while _is_mounted(place):
         if subprocess.run(["umount", str(place)], check=False, capture_output=True).returncode != 0:
             subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def _is_mounted(place: Path) -> bool:
+    """Ask the kernel's list: to ask the place itself would be an input/output error on a filesystem that has shut down."""
+    return place in mount_points()
+
+
+def mount_points() -> list[Path]:
+    """Return where something is mounted, in the order in which it was."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [Path(_ESCAPED.sub(_character, line.split(" ")[1])) for line in lines]
+
+
+def _character(escaped: "re.Match[str]") -> str:
+    return chr(int(escaped[1], 8))
 
 
 class LayeredWorkshop(Workshop):
