@@ -5,4 +5,4 @@ import importlib
 try:
     importlib.import_module("mfusepy")
 except (ImportError, OSError):
-    collect_ignore = ["test_instruments.py"]
+    collect_ignore = ["test_full.py", "test_instruments.py"]

@@ -10,7 +10,7 @@ from intact.operations.root import Environment
 from intact.operations.verify import verify
 from support.workshop import Snapshot, Workshop, snapshot, state_files
 
-__all__ = ["Expectation", "Picture", "all_or_nothing", "half_done", "take_picture"]
+__all__ = ["Expectation", "Picture", "all_or_nothing", "half_done", "take_picture", "without_links"]
 
 _SAME_FOR_ALL = frozenset(
     {"private", "private/id", "private/lock", "private/manifests", "private/transactions", "installed.db"}
@@ -85,12 +85,13 @@ class Expectation:
     links: bool = True
 
 
-def _without_links(described: tuple[object, ...] | None) -> tuple[object, ...] | None:
+def without_links(described: tuple[object, ...] | None) -> tuple[object, ...] | None:
+    """Leave the link count out of what a snapshot says about an object."""
     return described[:-1] if described is not None and described[0] == "file" else described
 
 
 def _unlinked(tree: Snapshot) -> Snapshot:
-    return {path: _without_links(described) or () for path, described in tree.items()}
+    return {path: without_links(described) or () for path, described in tree.items()}
 
 
 def half_done(workshop: Workshop, expected: Expectation, *, may_blink: bool = False) -> list[str]:
@@ -104,7 +105,7 @@ def half_done(workshop: Workshop, expected: Expectation, *, may_blink: bool = Fa
     found = []
     trees = [side.tree for side in (expected.old, expected.new, expected.between) if side is not None]
     for path in sorted(now.keys() | {path for tree in trees for path in tree}):
-        allowed = [_without_links(tree.get(path)) for tree in trees]
+        allowed = [without_links(tree.get(path)) for tree in trees]
         blinks = may_blink and now.get(path) is None and _is_directory_in_one(path, expected)
         if now.get(path) not in allowed and not blinks:
             found.append(f"/{path} is neither old nor new: {_short(now.get(path))}")
