@@ -25,7 +25,7 @@ def stage_database(disk: Disk, current: RelPath, target: RelPath, changes: Datab
     except OSError as error:
         raise machine_error("stage_database", error, f"/{target}") from error
     except sqlite3.Error as error:
-        raise told("stage_database", error, disk.host_path(target), f"/{target}") from error
+        raise told("stage_database", error, disk.host_path(target), f"/{target}", writing=True) from error
     disk.set_attributes(target, Attributes(0o644, os.geteuid(), os.getegid()))
 
 

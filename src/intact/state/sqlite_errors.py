@@ -1,7 +1,8 @@
 """Acts. Was it the disk or the database? SQLite tells neither plainly, nor the errno.
 
-A system call that fails below SQLite comes out as one of a few texts. Then the file is read here, to learn the
-errno; if that works (the fault has passed), it is told as EIO with SQLite's words.
+A system call that fails below SQLite comes out as one of a few texts; EDQUOT, for one, as a disk I/O error. Then the
+file is read here, and where one was being made, another is written beside it, to learn the errno; if that works (the
+fault has passed), it is told as EIO with SQLite's words.
 """
 
 import errno
@@ -9,6 +10,7 @@ import sqlite3
 from pathlib import Path
 
 from intact.model.errors import DatabaseDamaged, IntactError, machine_error
+from intact.system.hostfiles import refusal_to_write
 
 __all__ = ["told"]
 
@@ -21,7 +23,7 @@ _OF_THE_SYSTEM = {
 _CHUNK = 1 << 20
 
 
-def told(call: str, error: Exception, path: Path, place: str) -> IntactError:
+def told(call: str, error: Exception, path: Path, place: str, *, writing: bool = False) -> IntactError:
     """Return the error that people are told.
 
     Args:
@@ -29,6 +31,7 @@ def told(call: str, error: Exception, path: Path, place: str) -> IntactError:
         error: what SQLite, or the reading of its rows, raised.
         path: the file.
         place: its name for people.
+        writing: it was being made.
     """
     number = _OF_THE_SYSTEM.get(str(error)) if isinstance(error, sqlite3.Error) else None
     if number is None:
@@ -38,10 +41,10 @@ def told(call: str, error: Exception, path: Path, place: str) -> IntactError:
             root_state="nothing was changed by this command",
             remedy="make it anew with `pkg recover --rebuild`; the packages' own files are not affected",
         )
-    return machine_error(call, _refusal(path, number, str(error)), place)
+    return machine_error(call, _refusal(path, number, str(error), writing=writing), place)
 
 
-def _refusal(path: Path, number: int, words: str) -> OSError:
+def _refusal(path: Path, number: int, words: str, *, writing: bool) -> OSError:
     if number == errno.EIO:
         try:
             with path.open("rb") as file:
@@ -51,4 +54,6 @@ def _refusal(path: Path, number: int, words: str) -> OSError:
             pass  # it was to be made; the fault was somewhere else
         except OSError as error:
             return error
+        if writing and (refused := refusal_to_write(path.parent)) is not None:
+            return refused
     return OSError(number, f"SQLite: {words}")

@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from intact.model.errors import machine_error
+from intact.model.errors import MachineError, machine_error
 
-__all__ = ["replace_file", "scratch_file", "write_new_file"]
+__all__ = ["refusal_to_write", "replace_file", "scratch_file", "write_new_file"]
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LITTLE = 1 << 16
 
 
 @contextmanager
@@ -96,3 +97,17 @@ def scratch_file(directory: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # what a full disk kept from being written was told when it was written
             file.close()
+
+
+def refusal_to_write(directory: Path) -> OSError | None:
+    """Write a little on the filesystem of `directory`; return what the system has against it."""
+    try:
+        with scratch_file(directory) as file:
+            file.write(bytes(_LITTLE))
+            file.flush()
+            os.fsync(file.fileno())
+    except MachineError as error:
+        return OSError(error.errno, os.strerror(error.errno))
+    except OSError as error:
+        return error
+    return None
