@@ -152,6 +152,19 @@ FAILURES = {
     "it is not there": (after("/usr/bin/nothing"), "could not be started"),
     "it cannot be executed": (after("/usr/bin/web"), "could not be started"),
     "it hangs": (after("/bin/sh", "-c", "while :; do :; done", seconds=1), "took longer than 1 s"),
+    "it shouts without end": (
+        after(
+            "/bin/sh",
+            "-c",
+            "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done",
+            seconds=1,
+        ),
+        "took longer than 1 s",
+    ),
+    "it hangs with its output closed": (
+        after("/bin/sh", "-c", "exec >&- 2>&-; while :; do :; done", seconds=1),
+        "took longer than 1 s",
+    ),
     "it hangs and does not listen": (
         after("/bin/sh", "-c", "trap '' TERM; while :; do :; done", seconds=1),
         "took longer than 1 s",

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from intact.transaction.journal import BLOCK, BLOCKS
 from proof.examine import half_done
 from proof.listener import Call
 from proof.stage import Stage, set_stage
@@ -24,6 +25,7 @@ _STATE = "var/lib/intact"
 _CUTS = 24
 _SPREAD = 997  # every byte of what is at most this long; of longer files this many, spread evenly
 _COMMANDS = (["list"], ["history"], ["verify"], ["rollback"])
+_PHASES = ("OPEN", "STAGED", "COMMITTED", "RECORDED")
 _DIFFERENT = 10
 _REFUSALS = frozenset({0, 1, 5, 6, 10})
 
@@ -82,6 +84,10 @@ def states(victim: Victim) -> list[str]:
         found += [f"flip:{file}:{at}" for at in range(0, size, step)]
         found += [f"cut:{file}:{size * part // _CUTS}" for part in range(_CUTS)]
         found += [f"remove:{file}:0", f"noise:{file}:0", f"link:{file}:0"]
+        if file.endswith("journal"):
+            found += [
+                f"back-to-{phase}:{file}:{at}" for at, phase in enumerate(_PHASES, 1) if at * BLOCK < size
+            ]
         if file.endswith("plan.json"):
             found.append(f"aim:{file}:0")
         if (victim.older.path / _STATE / file).exists():
@@ -120,6 +126,11 @@ def _cut(file: Path, at: int) -> None:
     file.write_bytes(file.read_bytes()[:at])
 
 
+def _lose_records(file: Path, records: int) -> None:
+    """Let a journal be as it was when it had so many records."""
+    file.write_bytes(file.read_bytes()[: records * BLOCK].ljust(BLOCK * BLOCKS, b"\0"))
+
+
 def _remove(file: Path, _at: int) -> None:
     file.unlink()
 
@@ -136,7 +147,14 @@ def _aim(file: Path, _at: int) -> None:
     file.write_text(json.dumps(plan))
 
 
-_DAMAGES = {"flip": _flip, "cut": _cut, "remove": _remove, "noise": _overwrite, "aim": _aim}
+_DAMAGES = {
+    **{f"back-to-{phase}": _lose_records for phase in _PHASES},
+    "flip": _flip,
+    "cut": _cut,
+    "remove": _remove,
+    "noise": _overwrite,
+    "aim": _aim,
+}
 
 
 def _alter(place: Path) -> None:

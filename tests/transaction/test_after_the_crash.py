@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from intact.model.errors import RecoveryFailed
+from intact.model.errors import JournalDamaged, RecoveryFailed
 from intact.operations.rebuilding import rebuild_database
 from intact.operations.recovering import recover_now
 from intact.operations.root import Environment
@@ -418,3 +418,25 @@ class TestTheStagedDatabase:
         assert _usable(crashed)
         crashed.roll_back(2)
         assert crashed.read("opt/t") == "one"
+
+
+@pytest.mark.parametrize("direction", list(Direction), ids=lambda one: one.name)
+def test_a_journal_that_has_lost_its_staged_record_deletes_nothing(
+    direction: Direction, workshop: Workshop
+) -> None:
+    """Half of the renames are done, and the originals are in slots that an OPEN transaction would give up."""
+    old = [file("opt/t", "one"), file("opt/u", "one"), file("opt/v", "one")]
+    new = [file("opt/t", "two"), file("opt/u", "two")]
+    workshop.install(Package("t", "1", *old))
+    two = Package("t", "2", *new)
+    _crash_when(workshop, lambda disk: workshop.install(two, disk=disk), lambda _, path: path == "/opt/u")
+    home = workshop.path / "var/lib/intact/private/transactions/2"
+    journal = (home / "journal").read_bytes()
+    (home / "journal").write_bytes(journal[:512].ljust(len(journal), b"\0"))
+    before = snapshot(workshop)
+    with pytest.raises(JournalDamaged, match="replaced files are in the slots"):
+        _recover(workshop, direction)
+    assert snapshot(workshop) == before
+    (home / "journal").write_bytes(journal)  # found again, in a backup of the machine
+    _recover(workshop, Direction.BACK)
+    assert workshop.read("opt/t") == workshop.read("opt/u") == "one"

@@ -29,6 +29,7 @@ _ENVIRONMENT: Final = {
     "HOME": "/",
 }
 _MOST_OUTPUT = 16 << 10
+_PIPE = 1 << 16
 _SECONDS_TO_END = 2.0
 _PR_SET_PDEATHSIG = 1
 _MISSING = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP, errno.EISDIR})
@@ -147,16 +148,17 @@ def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
 
 
 def _collect(reading: int, output: bytearray, seconds: float) -> None:
-    """Read what is there, waiting for the first of it; keep the end."""
-    ready, _, _ = select.select([reading], [], [], seconds)
+    """Read what is there, at most once what a pipe holds: who writes without end must not keep us; keep the end."""
+    poll = select.poll()
+    poll.register(reading, select.POLLIN)
+    if not poll.poll(seconds * 1000):
+        return
     with suppress(BlockingIOError):
-        while ready:
-            piece = os.read(reading, 1 << 16)
-            if not piece:
-                time.sleep(min(seconds, 0.01))  # it has closed its output, and still runs
-                break
-            output += piece
-            del output[:-_MOST_OUTPUT]
+        piece = os.read(reading, _PIPE)
+        output += piece
+        del output[:-_MOST_OUTPUT]
+        if not piece:
+            time.sleep(min(seconds, 0.01))  # it has closed its output, and still runs
 
 
 def _end(process: "subprocess.Popen[bytes]", *, gently: bool) -> None:

@@ -22,14 +22,20 @@ from intact.model.errors import (
 )
 from intact.model.exhaustive import assert_never
 from intact.model.installed import Outcome, TransactionRecord
-from intact.model.objects import Kind
 from intact.model.paths import ROOT
-from intact.state.database import Database
 from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.closing import close_committed, close_undone
 from intact.transaction.commit import CommittedTransaction, commit, perhaps_not_run, roll_back
 from intact.transaction.deleting import drop_tree, if_possible
+from intact.transaction.evidence import (
+    database_lost,
+    holds_database,
+    insist_on_emptiness,
+    insist_on_not_committed,
+    insist_on_untouched_root,
+    is_known,
+)
 from intact.transaction.history import drop_unretained
 from intact.transaction.journal import Journal
 from intact.transaction.leftovers import drop_transaction, sweep
@@ -113,7 +119,7 @@ def find_interrupted(disk: Disk, layout: StateLayout) -> list[Interrupted]:
         try:
             journal = Journal.load(disk, places.journal, number)
             if journal is None:
-                _insist_on_emptiness(disk, places)
+                insist_on_emptiness(disk, places)
         except JournalDamaged:
             if number == numbers[-1]:
                 raise
@@ -126,19 +132,6 @@ def find_interrupted(disk: Disk, layout: StateLayout) -> list[Interrupted]:
             opening = read_opening(disk, places, journal.attached(Phase.OPEN))
             found.append(Interrupted(places, journal, opening))
     return found
-
-
-def _insist_on_emptiness(disk: Disk, places: TransactionPlaces) -> None:
-    """Without a journal there can be nothing but what comes before it; anything else means that it was lost."""
-    seen = disk.observe(places.home)
-    names = disk.list_directory(places.home) if seen is not None and seen.kind is Kind.DIRECTORY else []
-    if set(names) - {places.opening.name, places.journal.name}:
-        raise JournalDamaged(
-            "the journal of a transaction is missing, but its files are there",
-            path=f"/{places.home}",
-            root_state="nothing was changed by this command",
-            remedy=f"keep a copy of /{places.home}: its slots hold the replaced files; then move it elsewhere",
-        )
 
 
 def recover(disk: Disk, layout: StateLayout, direction: Direction, *, now: int) -> list[Recovered]:
@@ -198,7 +191,7 @@ def _recover_one(
         return Recovered(interrupted.places.id, "", None, Outcome.DISCARDED)
     phase = journal.phase
     if phase in _BEFORE_COMMIT_POINT:
-        _insist_on_not_committed(disk, layout, interrupted)
+        insist_on_not_committed(disk, layout, interrupted.places)
     transaction = OpenTransaction(interrupted.places, opening, journal)
     _watch(disk, opening)
     match interrupted.verdict:
@@ -225,18 +218,6 @@ def _recover_one(
 
 _Result = tuple[Outcome, tuple[str, ...]]
 _BEFORE_COMMIT_POINT = frozenset({Phase.OPEN, Phase.STAGED, Phase.PROVISIONAL, Phase.ROLLING_BACK})
-
-
-def _insist_on_not_committed(disk: Disk, layout: StateLayout, interrupted: Interrupted) -> None:
-    """The database learns of a transaction after its commit point; a journal that is not so far has lost records."""
-    number = interrupted.places.id
-    if _is_known(disk, layout, number):
-        raise JournalDamaged(
-            f"the journal ends before the commit, but the database knows that transaction {number} has happened",
-            path=f"/{interrupted.places.journal}",
-            root_state="nothing was changed by this command",
-            remedy=f"move /{interrupted.places.home} elsewhere: the transaction stays as it is, without a way back",
-        )
 
 
 def _watch(disk: Disk, opening: Opening) -> None:
@@ -275,6 +256,7 @@ def _staged(disk: Disk, transaction: OpenTransaction) -> StagedTransaction:
 
 
 def _discard(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now: int) -> _Result:
+    insist_on_untouched_root(disk, transaction)
     entry = _entry(
         transaction, (), Outcome.DISCARDED, now, "interrupted before anything in the root was changed"
     )
@@ -290,8 +272,8 @@ def _roll_forward(
     if direction is Direction.BACK:
         return _roll_back(disk, layout, staged, now, "interrupted; undone on request")
     try:
-        if not _holds_database(disk, transaction, staged.plan):
-            raise _database_lost(transaction)
+        if not holds_database(disk, transaction, staged.plan):
+            raise database_lost(transaction)
         committed = commit(disk, staged, now=now, recovering=True)
     except (Conflict, DatabaseDamaged, HookFailed, MachineError) as error:
         if direction is Direction.FORWARD:
@@ -303,32 +285,6 @@ def _roll_forward(
             ) from error
         return _roll_back(disk, layout, staged, now, f"interrupted, and could not be finished: {error}")
     return Outcome.COMMITTED, (*committed.remarks, *close_committed(disk, layout, committed, now=now))
-
-
-def _holds_database(disk: Disk, transaction: OpenTransaction, plan: TransactionPlan) -> bool:
-    """Tell whether the staged database is there, and is what the plan vouches for."""
-    place = transaction.places.next_database
-    seen = disk.observe(place)
-    return seen is not None and seen.kind is Kind.FILE and disk.digest(place) == plan.database
-
-
-def _database_lost(transaction: OpenTransaction) -> DatabaseDamaged:
-    return DatabaseDamaged(
-        "the database that was staged with the transaction is missing or altered",
-        path=f"/{transaction.places.next_database}",
-        root_state="every file is in place; only the database does not know yet",
-        remedy="make it anew with `pkg recover --rebuild`",
-    )
-
-
-def _is_known(disk: Disk, layout: StateLayout, number: int) -> bool:
-    """Tell whether the database knows that a transaction has happened."""
-    try:
-        with Database.open(disk.host_path(layout.database)) as database:
-            known = database.transaction(number)
-    except DatabaseDamaged:
-        return False
-    return known is not None and known.outcome is Outcome.COMMITTED
 
 
 def _undo_unconfirmed(
@@ -349,11 +305,9 @@ def _roll_back(disk: Disk, layout: StateLayout, staged: StagedTransaction, now: 
 
 def _finish(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now: int) -> _Result:
     committed = CommittedTransaction(transaction, _plan(disk, transaction))
-    if transaction.journal.phase is Phase.COMMITTED and not _holds_database(
-        disk, transaction, committed.plan
-    ):
-        if not _is_known(disk, layout, transaction.places.id):
-            raise _database_lost(transaction)
+    if transaction.journal.phase is Phase.COMMITTED and not holds_database(disk, transaction, committed.plan):
+        if not is_known(disk, layout, transaction.places.id):
+            raise database_lost(transaction)
         drop_tree(
             disk, transaction.places.next_database
         )  # it is recorded; whatever this is, it is not needed
