@@ -107,7 +107,7 @@ def record(name: str, kind: str, place: Path) -> Recording:
     groups, acknowledged = _grouped(read_log(log))
     image.unlink()
     log.unlink()
-    ends = "old" if way == "back" else "new"
+    ends = "old" if way == "back" or stage.story.ends else "new"
     return Recording(kind, base, groups, acknowledged, ends, stage.expected, place)
 
 
