@@ -1,6 +1,8 @@
 """Hooks and health checks as people meet them: who may bring them, what is shown, how it ends."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,3 +150,32 @@ def test_ctrl_c_while_one_runs_ends_it_and_rolls_back(host: Desk) -> None:
     assert "Traceback" not in interrupted.err
     assert not (host.root / "usr/share/web").exists()
     assert host("recover", "--status").code == 0
+
+
+def test_ctrl_c_in_the_midst_of_a_recovery_ends_its_hook_and_completes_it(host: Desk) -> None:
+    """The first run is killed before its action, so that the recovery has to run it."""
+    Path("content").write_text("x")
+    hook = "if [ -e /again ]; then kill -INT $PPID; while :; do :; done; fi"
+    Path("web.toml").write_text(MANIFEST.replace("VERSION", "1").replace("exit CODE", hook))
+    host.good("build", "web.toml", "--key", "key")
+    host.good("key", "trust", "key.pub", "--yes", "--hooks")
+    host.good("install", "web-1-all.tar.zst")
+    host.good("rollback")
+    (host.root / "again").write_text("")
+    code = f"""
+import os, signal, sys
+from intact.transaction import commit
+def die(*_arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+commit._confirm = die
+from intact.cli.main import run_command
+run_command(["--root", {str(host.root)!r}, "install", "web-1-all.tar.zst"])
+"""
+    died = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert died.returncode == -9
+    assert "STAGED" in host("recover", "--status").out
+    interrupted = host.process("recover")
+    assert interrupted.code == 130
+    assert "what had begun was undone or completed" in interrupted.err
+    assert host("recover", "--status").code == 0
+    assert not (host.root / "usr/share/web").exists()

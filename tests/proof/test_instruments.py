@@ -361,5 +361,7 @@ def test_each_deliberate_defect_makes_the_quick_proof_red(name: str) -> None:
     command += ["--only", instrument, "--filesystem", filesystem, "--story", story]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.stderr.startswith("prove: "):
+        pytest.skip(done.stderr)  # this machine lacks what it needs
     assert done.returncode == 1, f"{name}: not found\n{done.stdout}\n{done.stderr}"
     assert "the instrument itself failed" not in done.stdout

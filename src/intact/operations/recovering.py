@@ -1,6 +1,7 @@
 """Acts. Finish or undo an interrupted transaction now, or only tell about it."""
 
 from intact.operations.root import Environment, Root, change
+from intact.system.signals import signals_held
 from intact.transaction.recover import Direction, Interrupted, Recovered, find_interrupted, recover
 
 __all__ = ["interrupted", "recover_now"]
@@ -17,5 +18,5 @@ def recover_now(root: Root, direction: Direction, environment: Environment) -> l
     Raises:
         RecoveryFailed: it could be neither finished nor undone.
     """
-    with change(root, environment, recovery=False):
+    with change(root, environment, recovery=False), signals_held():
         return recover(root.disk, root.layout, direction, now=environment.clock())

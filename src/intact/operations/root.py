@@ -15,6 +15,7 @@ from intact.state.database import Database
 from intact.state.layout import MOUNT_DIRECTORY, STATE_PATH, StateLayout, mount_of
 from intact.system.linux import LinuxDisk
 from intact.system.port import Disk
+from intact.system.signals import signals_held
 from intact.transaction.opening import make_state_directories, settle_identity
 from intact.transaction.recover import Direction, Recovered, find_interrupted, recover
 
@@ -147,7 +148,8 @@ def change(
         if dry_run:
             _insist_on_nothing_interrupted(root)
         elif recovery:
-            found = recover(root.disk, root.layout, Direction.AUTOMATIC, now=environment.clock())
+            with signals_held():  # it takes moments; a hook that takes longer is ended by the signal
+                found = recover(root.disk, root.layout, Direction.AUTOMATIC, now=environment.clock())
         yield tuple(found)
 
 

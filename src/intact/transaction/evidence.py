@@ -1,4 +1,4 @@
-"""Looks. Does the journal agree with everything else that is on the disk?
+"""Acts. Does the journal agree with everything else that is on the disk?
 
 A journal that has lost records, or was exchanged for an older copy, is as valid as any; but the slots, the plan and
 the database know better. Whatever contradicts it stops a recovery before anything is done.
