@@ -13,7 +13,7 @@ from proof.defects import DEFECTS
 from proof.examine import all_or_nothing, half_done
 from proof.faults import fail_at
 from proof.instruments import BUDGETS, INSTRUMENTS, most_states, scenes
-from proof.kills import kill_at, recovery_of, states
+from proof.kills import first_kills, kill_at, recovery_of, states
 from proof.listener import Call, is_possible
 from proof.powercut import SECTOR, Recording, disk_after
 from proof.powercut import states as cut_states
@@ -78,7 +78,8 @@ class TestListening:
 
     def test_the_states_are_all_calls_and_the_end(self, stage: Stage) -> None:
         count = len(count_calls(stage.command(stage.copy("count")), stage.place))
-        assert states(stage) == [str(number) for number in range(1, count + 2)]
+        assert first_kills(stage) == [str(number) for number in range(1, count + 2)]
+        assert states(stage) == [f"{number}{way}" for number in first_kills(stage) for way in ("", "-back")]
 
 
 class TestExamining:

@@ -8,7 +8,7 @@ from types import FrameType
 
 import pytest
 
-from intact.system.signals import signals_held
+from intact.system.signals import signal_waits, signals_held
 
 POLITE = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 pytestmark = pytest.mark.skipif(
@@ -140,3 +140,27 @@ def test_signals_that_cannot_wait_are_not_held(arrived: list[int]) -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert arrived == []
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals_held():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not signal_waits()
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_is_held_can_be_asked_about() -> None:
+    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    try:
+        with signals_held():
+            assert not signal_waits()
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal_waits()
+        assert not signal_waits()
+    finally:
+        signal.signal(signal.SIGHUP, before)

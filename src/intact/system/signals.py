@@ -28,8 +28,10 @@ def signals_held() -> Iterator[None]:
     def note(number: int, _frame: FrameType | None) -> None:
         _arrived.append(number)
 
-    handlers = {one: signal.signal(one, note) for one in _POLITE}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _POLITE)
+    # What is ignored (nohup, a job of a shell script) stays ignored.
+    heeded = [one for one in _POLITE if signal.getsignal(one) is not signal.SIG_IGN]
+    handlers = {one: signal.signal(one, note) for one in heeded}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
     try:
         yield
     finally:
