@@ -220,14 +220,18 @@ def _changes_are_not_noticed() -> None:
 
 def _old_journals_believed() -> None:
     """A journal says what has happened, whatever the database knows."""
-    _everywhere("_insist_on_not_committed", _nothing)
+    _everywhere("insist_on_not_committed", _nothing)
 
 
 def _everywhere(name: str, replacement: Callable[..., Any]) -> None:
-    """Replace a function in every module that has imported it."""
+    """Replace a function in every module that has imported it; there has to be one."""
+    replaced = 0
     for module_name, module in list(sys.modules.items()):
         if module_name.startswith("intact.") and callable(getattr(module, name, None)):
             setattr(module, name, replacement)
+            replaced += 1
+    if not replaced:
+        raise AssertionError(f"there is no {name} to be replaced")
 
 
 DEFECTS: Final = MappingProxyType(
