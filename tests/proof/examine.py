@@ -10,7 +10,7 @@ from intact.operations.root import Environment
 from intact.operations.verify import verify
 from support.workshop import Snapshot, Workshop, snapshot, state_files
 
-__all__ = ["Expectation", "Picture", "all_or_nothing", "half_done", "take_picture", "without_links"]
+__all__ = ["Expectation", "Picture", "all_or_nothing", "half_done", "is_at", "take_picture", "without_links"]
 
 _SAME_FOR_ALL = frozenset(
     {"private", "private/id", "private/lock", "private/manifests", "private/transactions", "installed.db"}
@@ -92,6 +92,12 @@ def without_links(described: tuple[object, ...] | None) -> tuple[object, ...] | 
 
 def _unlinked(tree: Snapshot) -> Snapshot:
     return {path: without_links(described) or () for path, described in tree.items()}
+
+
+def is_at(workshop: Workshop, picture: Picture, expected: Expectation) -> bool:
+    """Tell whether the root's own files are those of a picture."""
+    now = snapshot(workshop)
+    return now == picture.tree if expected.links else _unlinked(now) == _unlinked(picture.tree)
 
 
 def half_done(workshop: Workshop, expected: Expectation, *, may_blink: bool = False) -> list[str]:

@@ -4,13 +4,13 @@ import errno
 from collections import Counter
 
 from intact.model.errors import UNCHANGED
-from proof.examine import all_or_nothing, half_done
+from proof.examine import all_or_nothing, half_done, is_at
 from proof.kills import recovery_of
 from proof.listener import Call
 from proof.stage import Stage
 from proof.supervise import CONTINUE, Ended, Policy, count_calls, run_pkg, supervised
 from proof.verdicts import Scene, Verdict
-from support.workshop import Workshop, snapshot
+from support.workshop import Workshop
 
 __all__ = [
     "CAUSES_WITHOUT_ERRNO",
@@ -94,7 +94,7 @@ def false_claims(ended: Ended, workshop: Workshop, stage: Stage) -> list[str]:
     """Hold what the error says about the root against the root; every exit code but 0 and 6 says "as it was"."""
     if ended.code in {None, 0, _CRASHED}:
         return []
-    is_as_it_was = snapshot(workshop) == stage.expected.old.tree
+    is_as_it_was = is_at(workshop, stage.expected.old, stage.expected)
     says_so = UNCHANGED in ended.said or "nothing was changed" in ended.said
     found = []
     if says_so and not is_as_it_was:

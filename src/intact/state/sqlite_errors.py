@@ -34,6 +34,9 @@ def told(call: str, error: Exception, path: Path, place: str, *, writing: bool =
         writing: it was being made.
     """
     number = _OF_THE_SYSTEM.get(str(error)) if isinstance(error, sqlite3.Error) else None
+    refused = _refusal_to_read(path) if isinstance(error, sqlite3.Error) else None
+    if refused is not None:  # whatever SQLite has made of it
+        return machine_error(call, refused, place)
     if number is None:
         return DatabaseDamaged(
             f"the database cannot be read: {error}",
@@ -45,15 +48,18 @@ def told(call: str, error: Exception, path: Path, place: str, *, writing: bool =
 
 
 def _refusal(path: Path, number: int, words: str, *, writing: bool) -> OSError:
-    if number == errno.EIO:
-        try:
-            with path.open("rb") as file:
-                while file.read(_CHUNK):
-                    pass
-        except FileNotFoundError:
-            pass  # it was to be made; the fault was somewhere else
-        except OSError as error:
-            return error
-        if writing and (refused := refusal_to_write(path.parent)) is not None:
-            return refused
-    return OSError(number, f"SQLite: {words}")
+    refused = refusal_to_write(path.parent) if writing and number == errno.EIO else None
+    return refused or OSError(number, f"SQLite: {words}")
+
+
+def _refusal_to_read(path: Path) -> OSError | None:
+    """Read the whole file; return what the system has against it."""
+    try:
+        with path.open("rb") as file:
+            while file.read(_CHUNK):
+                pass
+    except FileNotFoundError:
+        return None  # it was to be made; the fault was somewhere else
+    except OSError as error:
+        return error
+    return None
