@@ -96,7 +96,7 @@ INSTRUMENTS: Final = MappingProxyType(
             "a disk that fails from its Nth write on", _BLOCK, ("upgrade", "rollback", "remove"), (12, 3, 1)
         ),
         "fault": Instrument(
-            "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4), 500
+            "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4), 700
         ),
         "full": Instrument(
             "a filesystem or a quota that is really full",
@@ -117,7 +117,7 @@ INSTRUMENTS: Final = MappingProxyType(
                 "rollback+crash+back",
             ),
             (150, 1, 3),
-            1500,
+            2000,
         ),
         "meddle": Instrument(
             "a person's deed before a system call",
