@@ -78,8 +78,12 @@ def drop_backups(disk: Disk, layout: StateLayout, numbers: Sequence[int]) -> tup
     The manifests go first: as long as the transaction's directory is there, a crash is noticed.
     """
     told: list[str] = []
-    with if_possible("old manifests stay", told):
+    refused: list[str] = []
+    with if_possible("old manifests stay", refused):
         _drop_manifests(disk, layout, frozenset(numbers))
+    if refused:  # what was refused once (a signal, too many open files) may not be again
+        with if_possible("old manifests stay", told):
+            _drop_manifests(disk, layout, frozenset(numbers))
     for number in numbers:
         with if_possible(f"the backups of transaction {number} stay", told):
             told += _drop_one(disk, layout, number)
