@@ -12,6 +12,7 @@ from support.workshop import Workshop
 __all__ = ["first_kills", "kill_at", "recovery_of", "states", "try_once", "try_twice"]
 
 _WAYS = ("", "--back", "--forward")
+_STILL_OPEN = 6
 
 
 def kill_at(number: int) -> Policy:
@@ -52,6 +53,11 @@ def _recovered(stage: Stage, workshop: Workshop, way: str = "") -> tuple[str, li
     return all_or_nothing(workshop, stage.expected)
 
 
+def _may_refuse(stage: Stage, way: str, code: int | None) -> bool:
+    """Tell whether a hook that says no may keep a recovery from going forward; it says so, and can still go back."""
+    return bool(stage.story.ends) and way == "--forward" and code == _STILL_OPEN
+
+
 def try_once(scene: Scene, stage: Stage, state: str) -> Verdict:
     """Kill, look, recover, look."""
     number, _, way = state.partition("-")
@@ -74,7 +80,7 @@ def try_twice(scene: Scene, stage: Stage, state: str) -> Verdict:
             ended = supervised(recovery_of(workshop, way), stage.place, kill_at(second))
             ended_by_itself = ended.code is not None
             more = half_done(workshop, stage.expected, may_blink=stage.may_blink)
-            if ended.code not in {None, 0}:
+            if ended.code not in {None, 0} and not _may_refuse(stage, way, ended.code):
                 more.append(f"the recovery ended with {ended.code}: {ended.said.strip()}")
             outcome, last = _recovered(stage, workshop)
             outcomes[outcome] += 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from intact.model.errors import IntactError, MachineError, NoSpace, RecoveryFailed
+from intact.model.paths import RelPath
 from support.faulty_disk import FaultyDisk, fail_at
 from support.scenarios import SCENARIOS, assert_all_or_nothing, play, recover
 from support.workshop import snapshot, state_files
@@ -50,6 +51,36 @@ def test_a_disk_that_fails_from_some_step_on_is_recovered_when_it_is_mended(
         disk.close()
         recover(workshop)
         assert_all_or_nothing(workshop, stage)
+
+
+class DyingDisk(FaultyDisk):
+    """Writes the N-th journal record, and then reports errors for ever: nobody was told that the record is there."""
+
+    def __init__(self, root: Path, record: int) -> None:
+        super().__init__(root)
+        self.left = record
+
+    def overwrite_block(self, path: RelPath, offset: int, data: bytes) -> None:
+        if self.left == 1:
+            self.real.overwrite_block(path, offset, data)
+            self.fault = fail_at(0, forever=True)
+        self.left -= 1
+        super().overwrite_block(path, offset, data)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nobody_is_told_that_all_is_old_while_the_disk_may_say_otherwise(name: str, fast_path: Path) -> None:
+    stage = play(SCENARIOS[name], fast_path)
+    for record in range(1, 5):  # STAGED, COMMITTED, RECORDED, CLOSED
+        workshop = stage.template.copy("dying")
+        disk = DyingDisk(workshop.path, record)
+        with pytest.raises(RecoveryFailed) as told:
+            stage.scenario.act(workshop, disk)
+        disk.close()
+        assert "as it was" not in told.value.root_state
+        recover(workshop)
+        assert_all_or_nothing(workshop, stage)
+        assert snapshot(workshop) == stage.new, record
 
 
 def test_without_a_fault_the_instrument_sees_the_new_state(fast_path: Path) -> None:

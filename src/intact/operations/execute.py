@@ -6,7 +6,8 @@ Prepared ── stage ──► StagedTransaction ── commit ──► Commit
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from intact.bundle.verified import VerifiedBundle
@@ -37,6 +38,7 @@ from intact.transaction.staging import StagedTransaction, StagingTree, seal, sta
 
 __all__ = ["Prepared", "execute", "plan_digest"]
 
+_NO_CHANGES_YET = "nothing of the root has changed yet; the next command finishes or discards the transaction, as the disk remembers it"
 _SOME_CHANGES = (
     "every path holds a whole file, old or new; the transaction is still open, its backups are safe"
 )
@@ -120,7 +122,8 @@ def execute(
         told = (*checked, *_finish(root, transaction, plan, (tree, drops), environment))
     except (Exception, KeyboardInterrupt) as error:
         if transaction.journal.phase is Phase.OPEN:
-            _discard(root, transaction, prepared, environment, error)
+            with _settled(transaction, error):
+                _discard(root, transaction, prepared, environment, error)
         raise
     return replace(receipt, transaction=number, told=(*room, *told))
 
@@ -175,6 +178,16 @@ def _stage(
 
     tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
     return tree, _stage_state(root, transaction, prepared, tree, policy, environment)
+
+
+@contextmanager
+def _settled(transaction: OpenTransaction, error: BaseException) -> Iterator[None]:
+    """Tell the truth where a failing disk may hold the STAGED record all the same: what comes next is not known yet."""
+    if not transaction.journal.is_in_doubt:
+        yield
+        return
+    with completed_later(f"{_reason(error)}; and it cannot be discarded now", _NO_CHANGES_YET):
+        yield
 
 
 def _discard(

@@ -27,6 +27,7 @@ from intact.transaction.plan_text import TransactionPlan
 __all__ = ["close_committed", "close_undone", "record"]
 
 KEPT_SUFFIX = ".kept"
+_OUTCOME = "outcome.db"
 
 
 def record(disk: Disk, layout: StateLayout, committed: CommittedTransaction, *, now: int) -> None:
@@ -55,6 +56,10 @@ def close_committed(
     """Record the transaction, defuse its backups, let old history go; return what was kept for people."""
     record(disk, layout, committed, now=now)
     told: list[str] = []
+    with if_possible(
+        "a copy of the database stays", told
+    ):  # of an attempt to discard what was staged after all
+        drop_tree(disk, committed.open.places.home / _OUTCOME)
     if defuse_backups(disk, committed.plan, told):
         for mount in committed.plan.mounts:
             disk.sync_filesystem(mount)
@@ -110,7 +115,7 @@ def _note_outcome(disk: Disk, layout: StateLayout, entry: TransactionRecord) -> 
 
     Neither a full disk nor a damaged database must keep anybody from rolling back.
     """
-    scratch = layout.transaction(entry.id).home / "outcome.db"
+    scratch = layout.transaction(entry.id).home / _OUTCOME
     with if_possible("the history does not tell of it", []):
         drop_tree(disk, scratch)
         stage_database(disk, layout.database, scratch, DatabaseChanges(entry))

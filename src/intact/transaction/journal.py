@@ -44,7 +44,11 @@ class Record:
 
 
 class Journal:
-    """The records of one transaction."""
+    """The records of one transaction.
+
+    Attributes:
+        is_in_doubt: a record was refused, and the disk may hold it all the same.
+    """
 
     def __init__(
         self, disk: Disk, path: RelPath, transaction: int, records: list[Record], chain: bytes
@@ -55,6 +59,7 @@ class Journal:
         self._transaction = transaction
         self._records = records
         self._chain = chain
+        self.is_in_doubt = False
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -108,7 +113,9 @@ class Journal:
         _check_order(self._records, record, self._path)
         number = len(self._records)
         chain, block = _encode(self._chain, self._transaction, number, record)
+        self.is_in_doubt = True
         self._disk.overwrite_block(self._path, number * BLOCK, block)
+        self.is_in_doubt = False
         self._chain = chain
         self._records.append(record)
 
