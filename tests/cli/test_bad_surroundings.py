@@ -73,7 +73,7 @@ CHANGING: dict[str, tuple[str, ...]] = {
     "install": ("install", "app-2.tar.zst"),
     "remove": ("remove", "app"),
     "rollback": ("rollback",),
-    "trust": ("key", "trust", "key.pub"),
+    "trust": ("key", "trust", "key.pub", "--yes"),
 }
 ASKING: dict[str, tuple[str, ...]] = {
     "list": ("list",),

@@ -84,7 +84,7 @@ QUIET: dict[str, tuple[str, ...]] = {
     "build unsigned": ("build", "app-1.toml", "-o", "again.tar.zst"),
     "sign": ("sign", "app-1.tar.zst", "--key", "key"),
     "key generate": ("key", "generate", "third"),
-    "key trust": ("key", "trust", "key.pub"),
+    "key trust": ("key", "trust", "key.pub", "--yes"),
     "install": ("install", "app-2.tar.zst"),
     "install nothing new": ("install", "app-1.tar.zst"),
     "install unsigned": ("install", "--allow-unsigned", "app-1.tar.zst"),
@@ -174,7 +174,8 @@ def test_a_dry_run_prints_each_action_and_the_digest(settled: Desk) -> None:
     document = settled("--json", "install", "-n", "app-2.tar.zst").json
     lines = settled("install", "-n", "app-2.tar.zst").out.splitlines()
     assert lines[0] == "upgrade  app 1 → 2"
-    assert [line.strip() for line in lines[1:-1]] == document["plan"]["actions"]
+    assert [line.strip() for line in lines[1:-2]] == document["plan"]["actions"]
+    assert lines[-2] == f"signed   app by {document['signers']['app'][0]}"
     count = len(document["plan"]["actions"])
     assert (
         lines[-1] == f"dry run: nothing was changed; plan {document['plan']['digest'][:16]}, {count} actions"

@@ -66,7 +66,15 @@ def busy(trusting: Desk) -> Desk:
     trusting.bundle("plugin", "0.5")
     trusting.good("key", "generate", "other")
     trusting.good(
-        "key", "trust", "other.pub", "--packages", "x-*", "--no-privileged", "--not-after", "2000000000"
+        "key",
+        "trust",
+        "other.pub",
+        "--yes",
+        "--packages",
+        "x-*",
+        "--no-privileged",
+        "--not-after",
+        "2000000000",
     )
     return trusting
 
@@ -104,6 +112,7 @@ ANSWERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "key trust": ("key trust", 0, ("key", "trust", "key.pub", "--yes")),
     "key trust more": ("key trust", 0, ("key", "trust", "other.pub", "--packages", "y-*", "--yes")),
     "key list": ("key list", 0, ("key", "list")),
+    "key threshold": ("key threshold", 0, ("key", "threshold", "2", "--packages", "x-*")),
     "key export": ("key export", 0, ("key", "export")),
     "install nothing new": ("install", 0, ("install", "plugin-1.tar.zst")),
     "install nothing new, exit code": ("install", 4, ("install", "--exit-unchanged", "plugin-1.tar.zst")),
@@ -158,11 +167,18 @@ def test_the_one_document_is_as_the_schema_says(name: str, busy: Desk) -> None:
 
 def test_every_command_is_among_the_answers() -> None:
     untested = set(PROMISED) - {definition for definition, _, _ in ANSWERS.values()}
-    assert untested == {"key revoke"}  # it stands below, because it takes a fingerprint
+    assert untested == {
+        "key revoke",
+        "key show",
+        "key update",
+    }  # they stand below, because they take a fingerprint
 
 
 def test_revoking_gives_a_document(busy: Desk) -> None:
     for key in busy("--json", "key", "list").json["keys"]:
+        result = busy("--json", "key", "show", key["fingerprint"])
+        assert (result.code, faults(one_document(result), "key show")) == (0, [])
+        assert one_document(result) == key
         result = busy("--json", "key", "revoke", key["fingerprint"])
         assert (result.code, faults(one_document(result), "key revoke")) == (0, [])
     document = busy("--json", "key", "list").json

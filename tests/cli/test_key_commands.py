@@ -54,22 +54,22 @@ def test_a_key_in_a_directory_that_does_not_exist_is_told(desk: Desk) -> None:
 
 
 def test_trusting_twice_changes_nothing(keyed: Desk) -> None:
-    first = keyed("--json", "key", "trust", "key.pub").json
+    first = keyed("--json", "key", "trust", "key.pub", "--yes").json
     assert first == {"fingerprint": _fingerprint(keyed), "changed": True}
     store = keyed.root / "var/lib/intact/trust.toml"
     before = store.stat().st_ino, store.read_bytes()
-    assert keyed("--json", "key", "trust", "key.pub").json["changed"] is False
-    assert keyed("key", "trust", "key.pub").out == "it was trusted already\n"
+    assert keyed("--json", "key", "trust", "key.pub", "--yes").json["changed"] is False
+    assert keyed("key", "trust", "key.pub", "--yes").out == "it was trusted already\n"
     assert (store.stat().st_ino, store.read_bytes()) == before
 
 
 def test_trusting_again_with_another_scope_replaces_the_scope(keyed: Desk) -> None:
-    keyed.good("key", "trust", "key.pub")
-    keyed.good("key", "trust", "key.pub", "--packages", "a-*", "--packages", "b", "--no-privileged")
+    keyed.good("key", "trust", "key.pub", "--yes")
+    keyed.good("key", "trust", "key.pub", "--yes", "--packages", "a-*", "--packages", "b", "--no-privileged")
     (key,) = keyed("--json", "key", "list").json["keys"]
     assert (key["packages"], key["roles"]) == (["a-*", "b"], [])
     assert keyed("key", "list").out == (
-        f"{_fingerprint(keyed)} me@example.org: trusted, may sign a-*, b, nothing privileged\n"
+        f"256 {_fingerprint(keyed)} me@example.org (ED25519): trusted, may sign a-*, b, nothing privileged\n"
     )
 
 
@@ -85,7 +85,7 @@ FAULTY_SCOPES: dict[str, tuple[tuple[str, ...], str]] = {
 @pytest.mark.parametrize("name", FAULTY_SCOPES)
 def test_a_scope_that_cannot_be_is_refused(name: str, keyed: Desk) -> None:
     arguments, says = FAULTY_SCOPES[name]
-    result = keyed("key", "trust", "key.pub", *arguments)
+    result = keyed("key", "trust", "key.pub", "--yes", *arguments)
     assert (result.code, says in result.err) == (2, True)
     assert keyed("key", "list").out == ""
 
@@ -118,25 +118,25 @@ def test_the_private_key_is_not_trusted_by_mistake(keyed: Desk) -> None:
 
 
 def test_a_revoked_key_stays_listed_and_does_not_come_back(keyed: Desk) -> None:
-    keyed.good("key", "trust", "key.pub")
+    keyed.good("key", "trust", "key.pub", "--yes")
     fingerprint = _fingerprint(keyed)
     assert keyed("key", "revoke", fingerprint).out == f"revoked: {fingerprint}\n"
     assert "revoked" in keyed("key", "list").out
     assert keyed("key", "export").out == ""
-    result = keyed("--json", "key", "trust", "key.pub")
+    result = keyed("--json", "key", "trust", "key.pub", "--yes")
     assert (result.code, result.json["error"]["kind"]) == (1, "KeyRevoked")
     assert keyed("--json", "key", "list").json["keys"][0]["status"] == "revoked"
 
 
 def test_revoking_twice_is_no_error(keyed: Desk) -> None:
-    keyed.good("key", "trust", "key.pub")
+    keyed.good("key", "trust", "key.pub", "--yes")
     for _ in range(2):
         assert keyed("key", "revoke", _fingerprint(keyed)).code == 0
 
 
 @pytest.mark.parametrize("name", ["", "SHA256:", "SHA256:x", "key.pub", "me@example.org"])
 def test_an_unknown_fingerprint_is_told(name: str, keyed: Desk) -> None:
-    keyed.good("key", "trust", "key.pub")
+    keyed.good("key", "trust", "key.pub", "--yes")
     result = keyed("--json", "key", "revoke", name)
     assert (result.code, result.json["error"]["kind"]) == (1, "UnknownKey")
     assert "pkg key list" in result.err
@@ -144,27 +144,27 @@ def test_an_unknown_fingerprint_is_told(name: str, keyed: Desk) -> None:
 
 
 def test_an_expired_key_is_exported_with_its_end(keyed: Desk) -> None:
-    keyed.good("key", "trust", "key.pub", "--not-after", "1700000000")
+    keyed.good("key", "trust", "key.pub", "--yes", "--not-after", "1700000000")
     assert 'valid-before="20231114221320Z"' in keyed("key", "export").out
 
 
 def test_a_key_for_some_packages_lets_just_those_in(keyed: Desk) -> None:
-    keyed.good("key", "trust", "key.pub", "--packages", "editor*")
+    keyed.good("key", "trust", "key.pub", "--yes", "--packages", "editor*")
     for name, code in (("editor", 0), ("editor-data", 0), ("shell", 3)):
         assert keyed("install", keyed.bundle(name, "1")).code == code, name
 
 
 def test_a_key_without_privileges_may_not_sign_set_id_files(keyed: Desk) -> None:
-    keyed.good("key", "trust", "key.pub", "--no-privileged")
+    keyed.good("key", "trust", "key.pub", "--yes", "--no-privileged")
     manifest = keyed.place / keyed.source("su", "1", {"usr/su": "x"})
     manifest.write_text(manifest.read_text() + 'mode = "4755"\n')
     keyed.good("build", manifest, "-o", "su.tar.zst", "--key", "key")
     result = keyed("install", "su.tar.zst")
     assert (result.code, "usr/su" in result.err or "privileged" in result.err) == (3, True)
-    keyed.good("key", "trust", "key.pub", "--privileged")
+    keyed.good("key", "trust", "key.pub", "--yes", "--privileged")
     assert keyed("install", "su.tar.zst").code == 0
 
 
 def test_the_trust_store_can_be_read_by_everybody_and_written_by_its_owner(keyed: Desk) -> None:
-    keyed.good("key", "trust", "key.pub")
+    keyed.good("key", "trust", "key.pub", "--yes")
     assert stat.S_IMODE((keyed.root / "var/lib/intact/trust.toml").stat().st_mode) == 0o644

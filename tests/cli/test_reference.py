@@ -129,7 +129,7 @@ def test_help_of_a_group_lists_its_commands(desk: Desk) -> None:
     names = {name.split()[0] for name in COMMANDS}
     assert {line.split()[0] for line in shown.split("Commands:")[1].splitlines() if line.strip()} >= names
     shown = desk.bare("key", "--help").out
-    for name in ("generate", "trust", "list", "revoke", "export"):
+    for name in ("generate", "trust", "list", "show", "revoke", "threshold", "update", "export"):
         assert f"\n  {name} " in shown
 
 

@@ -64,7 +64,10 @@ def test_yes_asks_nothing(keyed: Desk) -> None:
 
 def test_without_a_terminal_nobody_is_asked(keyed: Desk) -> None:
     result = keyed.process("key", "trust", "key.pub", data=b"n\n")
-    assert (result.code, "?" in result.err) == (0, False)
+    assert (result.code, "?" in result.err) == (2, False)
+    assert "there is nobody here to ask" in result.err
+    assert "say --fingerprint SHA256:" in result.err
+    assert keyed("key", "list").out == ""
 
 
 def test_a_passphrase_is_asked_twice_and_never_shown(desk: Desk) -> None:
@@ -174,7 +177,7 @@ def test_a_long_command_shows_a_bar_and_takes_it_away(quiet: bool, desk: Desk) -
 
 def test_on_a_terminal_json_is_still_one_document(keyed: Desk) -> None:
     code, shown = _pkg(keyed, "--json", "key", "list").end()
-    assert (code, json.loads(shown)) == (0, {"keys": []})
+    assert (code, json.loads(shown)) == (0, {"keys": [], "thresholds": []})
 
 
 def test_what_is_shown_on_a_terminal_is_escaped_too(desk: Desk) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from intact.model.errors import DatabaseDamaged
+from intact.model.installed import Seen
 from intact.model.objects import Kind
+from intact.model.versions import Version
 from intact.operations.rebuilding import Rebuilt, rebuild_database
 from intact.operations.root import Environment
 from intact.operations.verify import verify
@@ -192,7 +194,7 @@ def test_downgrades_are_still_refused(there: Workshop) -> None:
     with pytest.raises(Exception, match="is older than 2, which was here before"):
         there.install(FIRST)
     with there.opened() as root, root.database() as database:
-        assert str(database.highest_seen("tool")) == "2"
+        assert database.seen("tool") == Seen("tool", Version("2"))
 
 
 def test_edited_files_are_known_as_edited(there: Workshop) -> None:

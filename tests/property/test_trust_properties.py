@@ -6,16 +6,10 @@ from hypothesis import strategies as st
 from intact.model.errors import Untrusted
 from intact.trust.approval import check_signatures
 from intact.trust.keys import PublicKey, parse_public_key
-from intact.trust.sshsig import SignatureFault, fields_of, is_valid, parse_signature
-from intact.trust.store import (
-    PRIVILEGED,
-    TrustEntry,
-    TrustStore,
-    TrustStoreInvalid,
-    allowed_signers,
-    parse_store,
-    store_text,
-)
+from intact.trust.sshsig import is_valid, parse_signature
+from intact.trust.store import PRIVILEGED, TrustEntry, TrustStore
+from intact.trust.store_text import TrustStoreInvalid, allowed_signers, parse_store, store_text
+from intact.trust.wire import SignatureFault, fields_of
 from support.bundle_parts import fixed_key
 
 MESSAGE = b"format = 1\n"

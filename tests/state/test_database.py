@@ -13,7 +13,7 @@ import pytest
 from intact.model.actions import PackageChange
 from intact.model.entries import Digest
 from intact.model.errors import DatabaseDamaged, DatabaseTooNew, NoSpace
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
 from intact.model.manifest import PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
@@ -124,7 +124,7 @@ def test_a_missing_database_is_an_empty_one_and_is_not_created(tmp_path: Path) -
     with Database.open(tmp_path / "nothing.db") as database:
         assert database.packages() == []
         assert database.last_transaction() == 0
-        assert database.highest_seen("hello") is None
+        assert database.seen("hello") is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,13 +152,13 @@ def test_the_highest_version_seen_survives_removal_and_is_never_lowered(publishe
     lowered = _after(published, DatabaseChanges(replace(RECORD, id=2), (), ((older, ()),)))
     removed = _after(lowered, DatabaseChanges(replace(RECORD, id=3), ("hello",)))
     with Database.open(removed) as database:
-        assert database.highest_seen("hello") == Version("1:1.0-1")
+        assert database.seen("hello") == Seen("hello", Version("1:1.0-1"))
 
 
 def test_a_newer_format_is_refused_with_both_versions(published: Path) -> None:
     with closing(sqlite3.connect(published)) as connection:
         connection.execute("PRAGMA user_version=7")
-    with pytest.raises(DatabaseTooNew, match=r"format 7.*up to 2"):
+    with pytest.raises(DatabaseTooNew, match=r"format 7.*up to 3"):
         Database.open(published)
 
 

@@ -212,7 +212,7 @@ def test_nobody_else_can_make_a_proof() -> None:
     with pytest.raises(AssertionError, match="alone"):
         Approval(("SHA256:me",), unsigned=False)
     with pytest.raises(AssertionError, match="alone"):
-        ValidSignatures("bundle", (TRUSTED,))
+        ValidSignatures("bundle", (TRUSTED,), allow_unsigned=False)
     with pytest.raises(AssertionError, match="alone"):
         replace(signed_under(TRUSTED), entries=(TrustEntry(STRANGER.public),), maker=None)
 

@@ -66,7 +66,12 @@ WRONG_LINES = {
     "one word": ("ssh-ed25519", "one line"),
     "two keys": (LINE + "\n" + LINE, "one line"),
     "rsa": ("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ==", "only ssh-ed25519"),
-    "security key": ("sk-ssh-ed25519@openssh.com AAAA", "only ssh-ed25519"),
+    "security key of another curve": ("sk-ecdsa-sha2-nistp256@openssh.com AAAA", "only ssh-ed25519"),
+    "security key that is cut off": ("sk-ssh-ed25519@openssh.com AAAA", "not a usable"),
+    "key under another name": (
+        LINE.replace("ssh-", "sk-ssh-", 1).replace(" ", "@openssh.com ", 1),
+        "key of the kind",
+    ),
     "options before it": ("restrict " + LINE, "only ssh-ed25519"),
     "private key in one line": ("-----BEGIN OPENSSH PRIVATE KEY----- abc", "private key"),
     "not base64": ("ssh-ed25519 !!!!", "not a usable"),

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from intact.trust.keys import SigningKey, generate_key, load_signing_key, parse_public_key
-from intact.trust.sshsig import NAMESPACE, SignatureFault, is_valid, parse_signature
-from intact.trust.store import TrustEntry, TrustStore, allowed_signers
+from intact.trust.sshsig import NAMESPACE, is_valid, parse_signature
+from intact.trust.store import TrustEntry, TrustStore
+from intact.trust.store_text import allowed_signers
+from intact.trust.wire import SignatureFault
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
 

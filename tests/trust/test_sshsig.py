@@ -10,14 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from intact.trust.sshsig import (
     NAMESPACE,
     Signature,
-    SignatureFault,
     armored_signature,
-    ed25519_blob,
-    ed25519_bytes,
-    fields_of,
     is_valid,
     parse_signature,
 )
+from intact.trust.wire import ED25519, SignatureFault, fields_of, key_material
 
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493  # of the base point, RFC 8032 section 5.1
@@ -26,6 +23,17 @@ Point = tuple[int, int]
 
 MESSAGE = b"format = 1\n"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+def packed(*fields: bytes) -> bytes:
+    return b"".join(struct.pack(">I", len(field)) + field for field in fields)
+
+
+def ed25519_blob(raw: bytes) -> bytes:
+    """A public key in SSH wire format."""
+    return packed(ED25519, raw)
+
+
 BLOB = ed25519_blob(PRIVATE.public_key().public_bytes_raw())
 ARMOR = armored_signature(MESSAGE, BLOB, PRIVATE.sign)
 
@@ -59,10 +67,6 @@ RFC_8032 = {
         ),
     ),
 }
-
-
-def packed(*fields: bytes) -> bytes:
-    return b"".join(struct.pack(">I", len(field)) + field for field in fields)
 
 
 def armored(blob: bytes) -> bytes:
@@ -142,7 +146,7 @@ def test_the_curve_has_eight_points_of_small_order_and_fourteen_encodings_of_the
 @pytest.mark.parametrize("raw", weak_encodings(), ids=bytes.hex)
 def test_a_key_under_which_anybody_can_sign_is_refused(raw: bytes) -> None:
     with pytest.raises(SignatureFault, match="weak"):
-        ed25519_bytes(ed25519_blob(raw))
+        key_material(ed25519_blob(raw))
     with pytest.raises(SignatureFault, match="weak"):
         parse_signature(armored(signed_blob(key=ed25519_blob(raw))))
 
@@ -159,7 +163,7 @@ def test_the_forgery_that_the_refusal_prevents_really_works() -> None:
 @pytest.mark.parametrize("sign", [0, 1])
 def test_a_key_that_is_not_canonical_is_refused(y: int, sign: int) -> None:
     with pytest.raises(SignatureFault, match="weak"):
-        ed25519_bytes(ed25519_blob((y | sign << 255).to_bytes(32, "little")))
+        key_material(ed25519_blob((y | sign << 255).to_bytes(32, "little")))
 
 
 # --- signatures -------------------------------------------------------------------------------------------
@@ -231,7 +235,11 @@ WRONG_BLOBS = {
     "63 bytes": (signed_blob(raw=bytes(63)), "Ed25519"),
     "65 bytes": (signed_blob(raw=bytes(65)), "Ed25519"),
     "rsa key": (signed_blob(key=packed(b"ssh-rsa", bytes(32))), "only ssh-ed25519"),
-    "security key": (signed_blob(key=packed(b"sk-ssh-ed25519@openssh.com", bytes(32), b"ssh:")), "follow"),
+    "weak key": (signed_blob(key=packed(b"ssh-ed25519", bytes(32))), "weak"),
+    "ordinary signature by a security key": (
+        signed_blob(key=packed(b"sk-ssh-ed25519@openssh.com", BLOB[-32:], b"ssh:")),
+        "Ed25519|longer",
+    ),
     "short key": (signed_blob(key=packed(b"ssh-ed25519", bytes(31))), "32 bytes"),
     "trailing byte": (signed_blob() + b"\0", "follow"),
     "cut off": (signed_blob()[:-1], "longer than what is there"),

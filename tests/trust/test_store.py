@@ -10,16 +10,8 @@ import tomli
 
 from intact.model.errors import UsageError
 from intact.trust.keys import PublicKey
-from intact.trust.store import (
-    PRIVILEGED,
-    KeyRevoked,
-    TrustEntry,
-    TrustStore,
-    TrustStoreInvalid,
-    allowed_signers,
-    parse_store,
-    store_text,
-)
+from intact.trust.store import PRIVILEGED, KeyRevoked, TrustEntry, TrustStore
+from intact.trust.store_text import TrustStoreInvalid, allowed_signers, parse_store, store_text
 from support.bundle_parts import fixed_key
 
 ONE, TWO = fixed_key(1).public, fixed_key(2).public
@@ -89,7 +81,7 @@ WRONG = {
     "format true": (text(head="format = true"), ["format: must be 1"]),
     "format 1.0": (text(head="format = 1.0"), ["format: must be 1"]),
     "format as text": (text(head='format = "1"'), ["format: must be 1"]),
-    "unknown key on top": (text(head="format = 1\nthreshold = 2"), ["threshold: unknown key"]),
+    "unknown key on top": (text(head="format = 1\nlimit = 2"), ["limit: unknown key"]),
     "key is a table": (b"format = 1\n[key]\n", ["key: must be tables"]),
     "key is a list of numbers": (b"format = 1\nkey = [1]\n", ["key[1]: must be a table"]),
     "no public key": (text("added = 1"), ["key[1].public_key: a public key is one line"]),
@@ -252,7 +244,7 @@ def test_what_could_not_be_read_back_is_not_let_in(entry: TrustEntry, fault: str
 def test_the_export_names_trusted_keys_with_namespace_and_time() -> None:
     store = TrustStore((FULL, TrustEntry(TWO, status="revoked")))
     assert allowed_signers(store) == (
-        f'{ONE.fingerprint} namespaces="pkg-manifest-v1@intact",'
+        f'{ONE.fingerprint} namespaces="pkg-manifest-v1@intact,pkg-trust-v1@intact",'
         f'valid-after="19700101000140Z",valid-before="19700101000320Z" {ONE.line}\n'
     )
     assert allowed_signers(TrustStore()) == ""

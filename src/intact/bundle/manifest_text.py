@@ -19,14 +19,16 @@ from intact.model.errors import FeatureUnknown, ManifestInvalid
 from intact.model.limits import DEFAULT_LIMITS, Limits
 from intact.model.manifest import FORMAT, Frame, Manifest, PackageIdentity, Relations
 from intact.model.relations import parse_relation, parse_requirement
+from intact.model.times import LATEST
 from intact.model.versions import Version
 
 __all__ = [
     "FEATURES",
     "parse_manifest",
+    "read_floor",
     "read_identity",
     "read_relations",
-    "read_upgrade_from",
+    "read_version",
     "render_manifest",
 ]
 
@@ -45,6 +47,8 @@ _PACKAGE_KEYS = frozenset(
         "license",
         "created",
         "upgrade_from",
+        "minimum_secure",
+        "expires",
         "requires",
         "conflicts",
         "provides",
@@ -73,6 +77,9 @@ def render_manifest(manifest: Manifest) -> bytes:
     lines.append(f"created = {manifest.created}")
     if manifest.upgrade_from is not None:
         lines.append(f"upgrade_from = {text_of(str(manifest.upgrade_from))}")
+    if manifest.minimum_secure is not None:
+        lines.append(f"minimum_secure = {text_of(str(manifest.minimum_secure))}")
+    lines += [f"expires = {manifest.expires}"] if manifest.expires is not None else []
     for key, wishes in (
         ("requires", relations.requires),
         ("conflicts", relations.conflicts),
@@ -121,7 +128,9 @@ def parse_manifest(
         summary=package.text("summary", line_of, ""),
         license=package.text("license", line_of, ""),
         relations=read_relations(package),
-        upgrade_from=read_upgrade_from(package),
+        upgrade_from=read_version(package, "upgrade_from"),
+        minimum_secure=read_floor(package),
+        expires=package.number("expires", 0, LATEST) if "expires" in package.table else None,
         created=package.number("created", 0, LARGEST_NUMBER, required=True),
         requires_features=features,
         hooks=read_hooks(top, faults),
@@ -143,9 +152,25 @@ def read_identity(package: Fields) -> PackageIdentity:
     )
 
 
-def read_upgrade_from(package: Fields) -> Version | None:
-    """Read the oldest version that may be upgraded in one step."""
-    return package.text("upgrade_from", Version, _NO_VERSION) if "upgrade_from" in package.table else None
+def read_version(package: Fields, key: str) -> Version | None:
+    """Read a version that may be left out."""
+    return package.text(key, Version, _NO_VERSION) if key in package.table else None
+
+
+def read_floor(package: Fields) -> Version | None:
+    """Read the oldest version that is secure; a package cannot forbid itself."""
+    floor = read_version(package, "minimum_secure")
+    version = package.table.get("version")
+    if floor is not None and isinstance(version, str) and _is_older(version, floor):
+        package.fault("minimum_secure", "is above the version of the package itself")
+    return floor
+
+
+def _is_older(version: str, floor: Version) -> bool:
+    try:
+        return Version(version) < floor
+    except ValueError:  # has been noted
+        return False
 
 
 def read_relations(package: Fields) -> Relations:

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from intact.bundle.entry_rules import check_entries
 from intact.bundle.fields import Faults, Fields, parse_toml
 from intact.bundle.hook_text import HOOKS_FEATURE, read_hooks
-from intact.bundle.manifest_text import read_identity, read_relations, read_upgrade_from
+from intact.bundle.manifest_text import read_floor, read_identity, read_relations, read_version
 from intact.bundle.package import PackageSource
 from intact.bundle.values import line_of, mode_of, owner_of, path_of, target_of
 from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry, Xattrs
@@ -27,6 +27,7 @@ from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import FORMAT, Manifest
 from intact.model.objects import CAPABILITY
 from intact.model.paths import ROOT, RelPath
+from intact.model.times import parse_time
 
 __all__ = ["read_source_manifest"]
 
@@ -39,6 +40,8 @@ _PACKAGE = frozenset(
         "summary",
         "license",
         "upgrade_from",
+        "minimum_secure",
+        "expires",
         "requires",
         "conflicts",
         "provides",
@@ -134,7 +137,9 @@ def _read(table: dict[str, object], collector: _Collector) -> Manifest:
         summary=package.text("summary", line_of, ""),
         license=package.text("license", line_of, ""),
         relations=read_relations(package),
-        upgrade_from=read_upgrade_from(package),
+        upgrade_from=read_version(package, "upgrade_from"),
+        minimum_secure=read_floor(package),
+        expires=package.text("expires", _last_second, 0) if "expires" in package.table else None,
         requires_features=(HOOKS_FEATURE,) if hooks else (),
         hooks=hooks,
     )
@@ -154,6 +159,10 @@ def _read(table: dict[str, object], collector: _Collector) -> Manifest:
     check_entries(entries, lambda at: places[at], faults)
     newest = max((entry.mtime for entry in entries if isinstance(entry, FileEntry)), default=0)
     return replace(manifest, created=newest if collector.clamp is None else collector.clamp, entries=entries)
+
+
+def _last_second(text: str) -> int:
+    return parse_time(text, end=True)
 
 
 def _owners(row: Fields) -> tuple[str, str]:

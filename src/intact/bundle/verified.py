@@ -18,8 +18,10 @@ from intact.bundle.read import UnverifiedBundle, damaged
 from intact.bundle.tarstream import END_OF_ARCHIVE, Span, layout, member_header
 from intact.bundle.zstdframes import FrameFault, decompress_frame
 from intact.model.entries import FileEntry
+from intact.model.errors import Untrusted
 from intact.model.manifest import Frame, Manifest
 from intact.model.paths import RelPath
+from intact.model.times import utc_text
 from intact.trust.approval import Approval, approve, check_signatures
 from intact.trust.store import HOOKS, PRIVILEGED, TrustStore
 
@@ -169,15 +171,21 @@ class _PayloadStream:
 
 
 def verify(
-    bundle: UnverifiedBundle, store: TrustStore, *, now: int, allow_unsigned: bool = False
+    bundle: UnverifiedBundle,
+    store: TrustStore,
+    *,
+    now: int,
+    allow_unsigned: bool = False,
+    allow_expired: bool = False,
 ) -> VerifiedBundle:
     """Check who vouches for a bundle, and only then read its manifest.
 
     Args:
-        now: seconds since 1970, for keys with a period of validity.
+        now: seconds since 1970, for keys and bundles with a period of validity.
+        allow_expired: take a bundle whose publisher says that it is too old by now.
 
     Raises:
-        Untrusted: nobody whom this root trusts for this package.
+        Untrusted: too few of those whom this root trusts for this package vouch for it, or it has expired.
         ManifestInvalid, FeatureUnknown: it is vouched for, and still cannot be used.
     """
     valid = check_signatures(
@@ -191,4 +199,12 @@ def verify(
     manifest = parse_manifest(bundle.manifest_bytes, f"{bundle.name}: .intact/manifest.toml")
     privileged = any(is_privileged(entry) for entry in manifest.entries)
     roles = [*([PRIVILEGED] if privileged else []), *([HOOKS] if manifest.hooks else [])]
-    return VerifiedBundle(bundle, manifest, approve(valid, manifest.identity, roles))
+    approval = approve(valid, manifest.identity, roles, needed=store.needed(manifest.identity.name))
+    if manifest.expires is not None and now > manifest.expires and not allow_expired:
+        raise Untrusted(
+            f"the bundle has expired (at {utc_text(manifest.expires)}; this machine's clock says {utc_text(now)})",
+            path=bundle.name,
+            remedy="get the newest bundle from its publisher; if the clock is wrong, set it;"
+            " or take the risk with --allow-expired",
+        )
+    return VerifiedBundle(bundle, manifest, approval)

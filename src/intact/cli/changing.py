@@ -9,7 +9,7 @@ import click
 
 from intact.bundle.read import UnverifiedBundle, open_bundle
 from intact.cli.session import Session
-from intact.cli.words import action_line, change_line, command_line, shown
+from intact.cli.words import action_line, change_line, command_line, shown, signers_line
 from intact.model.errors import UsageError
 from intact.model.hooks import DEFAULT_SECONDS, MOST_SECONDS, insist_on_command
 from intact.operations.hooks import HookOptions
@@ -138,9 +138,7 @@ def _lines(receipt: Receipt) -> list[str]:
         lines += [f"  {action_line(one)}" for one in receipt.plan.actions]
         lines += [f"  {command_line(one)}" for one in commands.after]
     lines += [f"note: {shown(one)}" for one in (*receipt.plan.notes, *receipt.told)]
-    for name, signers in receipt.signers:
-        if not signers:
-            lines.append(f"warning: {shown(name)} was let in UNSIGNED; nobody vouches for it")
+    lines += [signers_line(name, signers) for name, signers in receipt.signers]
     if receipt.dry_run:
         lines.append(
             f"dry run: nothing was changed; plan {receipt.plan_digest[:16]}, {len(receipt.plan.actions)} actions"
@@ -176,6 +174,14 @@ def _open_all(bundles: tuple[str, ...]) -> list[UnverifiedBundle]:
 )
 @click.option(
     "--allow-downgrade", is_flag=True, help="Accept a version that is older than one that was here."
+)
+@click.option(
+    "--allow-insecure", is_flag=True, help="Accept a version that its publisher has called insecure since."
+)
+@click.option(
+    "--allow-expired",
+    is_flag=True,
+    help="Accept a bundle that its publisher no longer wants to be installed.",
 )
 @click.option(
     "--overwrite",
@@ -250,14 +256,21 @@ def _remove(
 
 @click.command("rollback")
 @click.argument("transaction", required=False, type=int)
+@click.option(
+    "--allow-insecure", is_flag=True, help="Also to a version that its publisher has called insecure since."
+)
 @_no_hooks
 @_dry_run
 @click.pass_obj
-def _rollback(session: Session, transaction: int | None, *, no_hooks: bool, dry_run: bool) -> int:
+def _rollback(
+    session: Session, transaction: int | None, *, allow_insecure: bool, no_hooks: bool, dry_run: bool
+) -> int:
     """Undo the newest transaction, or everything back to and including TRANSACTION."""
     with session.root() as root, session.environment() as environment:
         hooks = HookOptions(run=not no_hooks)
-        receipt = roll_back_to(root, transaction, environment, hooks=hooks, dry_run=dry_run)
+        receipt = roll_back_to(
+            root, transaction, environment, hooks=hooks, allow_insecure=allow_insecure, dry_run=dry_run
+        )
     return _tell(session, receipt)
 
 

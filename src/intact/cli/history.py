@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from intact.cli.session import Session
-from intact.cli.words import change_line, shown, size_text, time_text
+from intact.cli.words import change_line, shown, signers_line, size_text, time_text
 from intact.model.errors import UnknownTransaction, UsageError
 from intact.model.installed import TransactionRecord
 from intact.operations.hooks import hook_output
@@ -29,6 +29,7 @@ def _transaction_document(record: TransactionRecord, said: Sequence[str]) -> dic
             for one in record.packages
         ],
         "notes": list(record.notes),
+        "signers": {name: list(signers) for name, signers in record.signers},
         "hooks": list(said),
         "undoes": list(record.undoes),
         "can_be_rolled_back": record.retained,
@@ -71,6 +72,7 @@ def _history(session: Session, transaction: int | None, keep: int | None) -> int
     lines = [line for one in records for line in _transaction_lines(one)]
     if transaction is not None:
         lines += [f"    command: {shown(records[0].command)}"]
+        lines += [f"    {signers_line(*one)}" for one in records[0].signers]
         lines += [f"    note: {shown(one)}" for one in records[0].notes]
         lines += [f"    hooks: {shown(one)}" for one in said]
     session.screen.result({"transactions": [_transaction_document(one, said) for one in records]}, lines)

@@ -14,9 +14,11 @@ from intact.cli.session import Session
 from intact.cli.words import shown, size_text
 from intact.model.entries import DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.errors import Untrusted
+from intact.model.times import utc_text
 from intact.operations.trusting import read_trust_store
 from intact.trust.keys import PublicKey
-from intact.trust.sshsig import SignatureFault, parse_signature
+from intact.trust.sshsig import parse_signature
+from intact.trust.wire import SignatureFault
 
 __all__ = ["COMMANDS"]
 
@@ -59,6 +61,9 @@ def _inspect(session: Session, bundle: str, *, full: bool, files: bool) -> int:
         "architecture": manifest.identity.architecture,
         "summary": manifest.summary,
         "license": manifest.license,
+        "created": manifest.created,
+        "expires": manifest.expires,
+        "minimum_secure": manifest.minimum_secure and str(manifest.minimum_secure),
         "requires": [str(one) for one in manifest.relations.requires],
         "conflicts": [str(one) for one in manifest.relations.conflicts],
         "provides": [str(one) for one in manifest.relations.provides],
@@ -85,6 +90,8 @@ def _inspect(session: Session, bundle: str, *, full: bool, files: bool) -> int:
         f"content:   {size_text(size)}; " + ", ".join(f"{count} {what}" for what, count in counts.items()),
         f"requires:  {shown(', '.join(map(str, manifest.relations.requires)) or 'nothing')}",
         *(f"runs:      {shown(shlex.join(one.command))} ({one.when.value})" for one in manifest.hooks),
+        *([f"expires:   {utc_text(manifest.expires)}"] if manifest.expires is not None else []),
+        *(f"insecure:  versions below {one}" for one in [manifest.minimum_secure] if one is not None),
         *(f"signed by: {shown(one)}" for one in signers or ["nobody"]),
         f"trusted:   {'yes' if refusal is None else 'NO: ' + shown(refusal.message)}",
     ]

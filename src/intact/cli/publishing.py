@@ -18,7 +18,8 @@ from intact.cli.words import shown, size_text
 from intact.model.entries import FileEntry
 from intact.model.errors import UsageError, machine_error
 from intact.trust.keys import PublicKey, SigningKey, load_signing_key
-from intact.trust.sshsig import SignatureFault, is_valid, parse_signature
+from intact.trust.sshsig import is_valid, parse_signature
+from intact.trust.wire import SignatureFault
 
 __all__ = ["COMMANDS"]
 

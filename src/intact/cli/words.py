@@ -5,6 +5,7 @@ Every string that did not come from our own source (names, paths, signers, error
 
 import shlex
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from intact.model.actions import (
@@ -21,7 +22,16 @@ from intact.model.exhaustive import assert_never
 from intact.model.hooks import HookCommand
 from intact.model.objects import NewDirectory, NewFile, NewHardlink, NewObject, NewSymlink
 
-__all__ = ["action_line", "change_line", "command_line", "error_lines", "shown", "size_text", "time_text"]
+__all__ = [
+    "action_line",
+    "change_line",
+    "command_line",
+    "error_lines",
+    "shown",
+    "signers_line",
+    "size_text",
+    "time_text",
+]
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -68,6 +78,13 @@ def change_line(change: PackageChange) -> str:
         return f"renew    {name} {change.new}"
     verb = "upgrade " if change.old < change.new else "go back "
     return f"{verb} {name} {change.old} → {change.new}"
+
+
+def signers_line(package: str, signers: Sequence[str]) -> str:
+    """Say who vouches for a package."""
+    if not signers:
+        return f"warning: {shown(package)} was let in UNSIGNED; nobody vouches for it"
+    return f"signed   {shown(package)} by {', '.join(map(shown, signers))}"
 
 
 def _object_text(new: NewObject) -> str:

@@ -9,8 +9,9 @@ from intact.model.hooks import Hook
 from intact.model.manifest import PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.versions import Version
 
-__all__ = ["InstalledPackage", "Outcome", "OwnedEntry", "TransactionRecord"]
+__all__ = ["InstalledPackage", "Outcome", "OwnedEntry", "Seen", "TransactionRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,20 @@ class InstalledPackage:
     hooks: tuple[Hook, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a root remembers of a package's versions, also after the package is gone.
+
+    Attributes:
+        version: the highest one that was installed here.
+        minimum_secure: versions below must not come back; None if no bundle said so.
+    """
+
+    name: str
+    version: Version
+    minimum_secure: Version | None = None
+
+
 class Outcome(str, Enum):
     """How a transaction ended."""
 
@@ -83,6 +98,7 @@ class TransactionRecord:
         kind: ``install``, ``remove`` or ``rollback``.
         command: what was typed, for people.
         reason: why it did not commit, or what a person should know; may be empty.
+        signers: fingerprints of the keys that vouched for what was put there, by package; none for one let in unsigned.
         undoes: the transactions that this one rolled back.
         retained: its backups are still on the disk, so it can be rolled back.
         size: bytes that its backups occupy.
@@ -100,3 +116,4 @@ class TransactionRecord:
     undoes: tuple[int, ...] = ()
     retained: bool = False
     size: int = 0
+    signers: tuple[tuple[str, tuple[str, ...]], ...] = ()

@@ -76,6 +76,10 @@ class Manifest:
     relations: Relations = field(default_factory=Relations)
     upgrade_from: Version | None = None
     """Oldest installed version that may be upgraded in one step."""
+    minimum_secure: Version | None = None
+    """Versions below this one must not be installed any more."""
+    expires: int | None = None
+    """The last second, since 1970, at which this bundle may be installed."""
     created: int = 0
     """Seconds since 1970; the time of the build or SOURCE_DATE_EPOCH."""
     requires_features: tuple[str, ...] = ()

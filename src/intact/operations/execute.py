@@ -14,7 +14,7 @@ from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Plan, Remove, Replace
 from intact.model.entries import Digest
 from intact.model.errors import IntactError
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.operations.hooks import bind_commands
@@ -67,6 +67,11 @@ class Prepared:
     before: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
     undoes: tuple[int, ...] = ()
 
+    @property
+    def signers(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Who vouched for what is put there, by package."""
+        return tuple((one.identity.name, one.signers) for one, _ in self.installed)
+
 
 def plan_digest(plan: Plan) -> str:
     """Return a digest that two equal plans share, whatever transaction they end up in."""
@@ -99,7 +104,7 @@ def execute(
         packages=prepared.plan.packages,
         plan=prepared.plan,
         plan_digest=plan_digest(prepared.plan),
-        signers=tuple((one.identity.name, one.signers) for one, _ in prepared.installed),
+        signers=prepared.signers,
         recovered=recovered,
         dry_run=dry_run,
     )
@@ -240,7 +245,10 @@ def _stage_state(
     kept = [one for one in history if one.retained and one.id not in gone]
     drops = (*(one for one in gone if _is_retained(history, one)), *choose_pruned(kept, policy, size))
     entry = replace(
-        _entry(transaction, prepared.plan, Outcome.COMMITTED, environment.clock()), retained=True, size=size
+        _entry(transaction, prepared.plan, Outcome.COMMITTED, environment.clock()),
+        retained=True,
+        size=size,
+        signers=prepared.signers,
     )
     number = places.id
     installed = tuple(
@@ -250,7 +258,9 @@ def _stage_state(
         )
         for one, entries in prepared.installed
     )
-    changes = DatabaseChanges(entry, prepared.removed, installed, drops)
+    manifests = [bundle.manifest for bundle in prepared.bundles]
+    seen = tuple(Seen(one.identity.name, one.identity.version, one.minimum_secure) for one in manifests)
+    changes = DatabaseChanges(entry, prepared.removed, installed, drops, seen)
     stage_database(disk, layout.database, places.next_database, changes)
     nothing = places.home / "nothing"
     stage_database(disk, nothing, places.before_database, DatabaseChanges(entry, (), prepared.before, ()))

@@ -42,7 +42,16 @@ def install(
     """
     store = read_trust_store(root)
     now = environment.clock()
-    bundles = [verify(source, store, now=now, allow_unsigned=options.allow_unsigned) for source in sources]
+    bundles = [
+        verify(
+            source,
+            store,
+            now=now,
+            allow_unsigned=options.allow_unsigned,
+            allow_expired=options.allow_expired,
+        )
+        for source in sources
+    ]
     _check_architectures(bundles, options)
     with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
         prepared = prepare(root, database, tuple(bundles), (), options, environment.clock())

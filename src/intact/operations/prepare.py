@@ -25,6 +25,7 @@ from intact.operations.survey import observe_locations, survey_terrain, with_rig
 from intact.plan.assemble import assemble
 from intact.plan.changes import Decisions, decide
 from intact.plan.config import NEW_SUFFIX
+from intact.plan.downgrades import downgrade_problems
 from intact.plan.relations import AssumedPackages, PackageFacts, may_take_over, relation_problems
 from intact.plan.situation import Situation
 from intact.plan.wanted import Accounts, UnknownAccount, Wanted, want, with_implied_directories
@@ -41,6 +42,8 @@ class InstallOptions:
     """What the user asked for.
 
     Attributes:
+        allow_insecure: take versions that their publisher has called insecure.
+        allow_expired: take bundles whose publisher says that they are too old by now.
         overwrite: globs of paths where unowned files may be replaced (they are kept).
         assume_installed: NAME, NAME=VERSION or globs of packages that count as present.
         architecture: of the target; None for this machine's.
@@ -49,6 +52,8 @@ class InstallOptions:
 
     allow_unsigned: bool = False
     allow_downgrade: bool = False
+    allow_insecure: bool = False
+    allow_expired: bool = False
     overwrite: tuple[str, ...] = ()
     assume_installed: tuple[str, ...] = ()
     architecture: str | None = None
@@ -118,18 +123,16 @@ def _manifest_facts(manifest: Manifest) -> PackageFacts:
 
 
 def _downgrades(database: Database, bundles: Sequence[VerifiedBundle], options: InstallOptions) -> list[str]:
-    if options.allow_downgrade:
-        return []
-    found = []
-    for bundle in bundles:
-        identity = bundle.manifest.identity
-        seen = database.highest_seen(identity.name)
-        if seen is not None and identity.version < seen:
-            found.append(
-                f"{identity.name}: {identity.version} is older than {seen}, which was here before;"
-                " say --allow-downgrade if that is meant"
-            )
-    return found
+    return [
+        problem
+        for bundle in bundles
+        for problem in downgrade_problems(
+            bundle.manifest.identity,
+            database.seen(bundle.manifest.identity.name),
+            allow_downgrade=options.allow_downgrade,
+            allow_insecure=options.allow_insecure,
+        )
+    ]
 
 
 def _survey(

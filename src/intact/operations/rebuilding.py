@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from intact.bundle.manifest_text import parse_manifest
 from intact.model.entries import Digest, DirectoryEntry, FileEntry
 from intact.model.errors import MachineError, ManifestInvalid
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
 from intact.model.manifest import Manifest
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
@@ -75,7 +75,9 @@ def rebuild_database(root: Root, environment: Environment) -> Rebuilt:
             _installed(root, manifests[digest], digest, last.get(name, 0), doubts)
             for name, digest in sorted(chosen.items())
         )
-        seen = tuple((one.identity.name, one.identity.version) for one in manifests.values())
+        seen = tuple(
+            Seen(one.identity.name, one.identity.version, one.minimum_secure) for one in manifests.values()
+        )
         kept = _publish(
             root, DatabaseChanges(None, installed=installed, seen=seen), [one for one, _ in closed]
         )

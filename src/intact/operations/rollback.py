@@ -18,13 +18,16 @@ from intact.operations.hooks import HookOptions, plan_commands
 from intact.operations.receipt import Receipt
 from intact.operations.root import Environment, Root, change
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
+from intact.operations.trusting import read_trust_store
 from intact.plan.assemble import Terrain, assemble
 from intact.plan.config import NEW_SUFFIX
+from intact.plan.downgrades import is_insecure
 from intact.plan.reversal import Image, Reversal, images_of, merge_images, reverse
 from intact.state.database import Database
 from intact.transaction.journal import Journal
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import TransactionPlan, parse_plan
+from intact.trust.store import TRUSTED, TrustStore
 
 __all__ = ["choose_undone", "roll_back_to"]
 
@@ -38,11 +41,15 @@ def roll_back_to(
     environment: Environment,
     *,
     hooks: HookOptions | None = None,
+    allow_insecure: bool = False,
     dry_run: bool = False,
 ) -> Receipt:
     """Undo the newest transaction, or everything back to and including transaction `number`.
 
     What was edited since stays, and the receipt says so.
+
+    Args:
+        allow_insecure: bring back versions that their publisher has called insecure, too.
 
     Raises:
         UnknownTransaction: there is none, it was undone already, or its content is no longer retained.
@@ -51,7 +58,39 @@ def roll_back_to(
     with change(root, environment, dry_run=dry_run) as recovered, root.database() as database:
         undone = choose_undone(database.history(), number)
         prepared = _prepare(root, database, undone, hooks or HookOptions())
+        if not allow_insecure:
+            _insist_on_security(database, prepared.installed)
+        distrusted = _distrusted(read_trust_store(root), prepared.installed)
+        prepared = replace(prepared, plan=replace(prepared.plan, notes=(*prepared.plan.notes, *distrusted)))
         return execute(root, prepared, environment, recovered, dry_run=dry_run)
+
+
+def _insist_on_security(database: Database, installed: _Packages) -> None:
+    """Refuse the way back to versions that a bundle has called insecure since."""
+    problems = []
+    for package, _ in installed:
+        seen = database.seen(package.identity.name)
+        if seen is not None and is_insecure(package.identity, seen):
+            problems.append(
+                f"{package.identity.name}: {package.identity.version} is below {seen.minimum_secure},"
+                " the oldest version that its publisher calls secure"
+            )
+    if problems:
+        raise Conflict(
+            "the way back leads to what is insecure",
+            details=problems,
+            remedy="say --allow-insecure if it has to run all the same",
+        )
+
+
+def _distrusted(store: TrustStore, installed: _Packages) -> list[str]:
+    """Name the packages that come back although nobody who vouched for them is trusted any more."""
+    revoked = {one.key.fingerprint for one in store.entries if one.status != TRUSTED}
+    return [
+        f"{package.identity.name} {package.identity.version} comes back, and every key that signed it is revoked by now"
+        for package, _ in installed
+        if package.signers and revoked.issuperset(package.signers)
+    ]
 
 
 def choose_undone(history: Sequence[TransactionRecord], number: int | None) -> tuple[TransactionRecord, ...]:

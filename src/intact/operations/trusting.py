@@ -1,14 +1,25 @@
 """Acts. Which keys does this root trust, and how does that change?"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from intact.model.errors import IntactError
 from intact.operations.root import Environment, Root, change
 from intact.state.publishing import publish
 from intact.trust.keys import PublicKey
-from intact.trust.store import TrustEntry, TrustStore, parse_store, store_text
+from intact.trust.store import Threshold, TrustEntry, TrustStore
+from intact.trust.store_text import parse_store, store_text
+from intact.trust.update import apply_update
 
-__all__ = ["UnknownKey", "read_trust_store", "revoke_key", "trust_key"]
+__all__ = [
+    "UnknownKey",
+    "find_key",
+    "read_trust_store",
+    "revoke_key",
+    "set_threshold",
+    "trust_key",
+    "update_keys",
+]
 
 
 class UnknownKey(IntactError):
@@ -32,7 +43,7 @@ def trust_key(root: Root, entry: TrustEntry, environment: Environment) -> bool:
     with change(root, environment):
         store = read_trust_store(root)
         known = store.entry(entry.key.blob)
-        if known is not None and replace(known, added=entry.added) == entry:
+        if known is not None and replace(known, added=entry.added, update=entry.update) == entry:
             return False
         _write(root, store.with_entry(entry))
         return True
@@ -46,15 +57,52 @@ def revoke_key(root: Root, fingerprint: str, environment: Environment) -> Public
     """
     with change(root, environment):
         store = read_trust_store(root)
-        entry = store.find(fingerprint)
-        if entry is None:
-            raise UnknownKey(
-                f"the trust store has no key {fingerprint}",
-                path=f"/{root.layout.trust_store}",
-                remedy="`pkg key list` shows the fingerprints",
-            )
+        entry = find_key(root, store, fingerprint)
         _write(root, store.revoked(fingerprint))
         return entry.key
+
+
+def find_key(root: Root, store: TrustStore, fingerprint: str) -> TrustEntry:
+    """Look a key up by its fingerprint.
+
+    Raises:
+        UnknownKey: there is no such key.
+    """
+    entry = store.find(fingerprint)
+    if entry is None:
+        raise UnknownKey(
+            f"the trust store has no key {fingerprint}",
+            path=f"/{root.layout.trust_store}",
+            remedy="`pkg key list` shows the fingerprints",
+        )
+    return entry
+
+
+def set_threshold(root: Root, threshold: Threshold, environment: Environment) -> bool:
+    """Say how many keys have to sign packages; return False if nothing changes."""
+    with change(root, environment):
+        before = read_trust_store(root)
+        after = before.with_threshold(threshold)
+        if set(after.thresholds) == set(before.thresholds):
+            return False
+        _write(root, after)
+        return True
+
+
+def update_keys(
+    root: Root, text: bytes, signatures: Sequence[bytes], environment: Environment, *, name: str
+) -> tuple[TrustStore, TrustStore]:
+    """Take a trust update; return the trust stores before and after it.
+
+    Raises:
+        TrustUpdateInvalid, Untrusted: see `trust.update`; the trust store is as it was.
+    """
+    with change(root, environment):
+        before = read_trust_store(root)
+        after = apply_update(before, text, signatures, now=environment.clock(), name=name)
+        if after != before:
+            _write(root, after)
+        return before, after
 
 
 def _write(root: Root, store: TrustStore) -> None:

@@ -14,18 +14,19 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from intact.model.errors import DatabaseTooNew, machine_error
-from intact.model.installed import InstalledPackage, OwnedEntry, TransactionRecord
+from intact.model.installed import InstalledPackage, OwnedEntry, Seen, TransactionRecord
 from intact.model.paths import RelPath
-from intact.model.versions import Version
 from intact.state.schema import (
     APPLICATION_ID,
     ENTRY_COLUMNS,
     FORMAT,
     PACKAGE_COLUMNS,
     SCHEMA,
+    SEEN_COLUMNS,
     TRANSACTION_COLUMNS,
     entry_from_row,
     package_from_row,
+    seen_from_row,
     transaction_from_row,
 )
 from intact.state.sqlite_errors import told
@@ -160,7 +161,8 @@ class Database:
         found = self._rows(query, (number,), transaction_from_row)
         return found[0] if found else None
 
-    def highest_seen(self, name: str) -> Version | None:
-        """Return the highest version of a package that was ever installed here."""
-        found = self._rows("SELECT version FROM seen WHERE name = ?", (name,), lambda row: Version(row[0]))
+    def seen(self, name: str) -> Seen | None:
+        """Return what is remembered of a package's versions; None if it was never installed here."""
+        query = f"SELECT {SEEN_COLUMNS} FROM seen WHERE name = ?"  # noqa: S608  constants
+        found = self._rows(query, (name,), seen_from_row)
         return found[0] if found else None

@@ -12,17 +12,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from intact.model.installed import InstalledPackage, OwnedEntry, TransactionRecord
-from intact.model.versions import Version
+from intact.model.installed import InstalledPackage, OwnedEntry, Seen, TransactionRecord
 from intact.state.schema import (
     APPLICATION_ID,
     ENTRY_COLUMNS,
     FORMAT,
     PACKAGE_COLUMNS,
     SCHEMA,
+    SEEN_COLUMNS,
     TRANSACTION_COLUMNS,
     entry_to_row,
     package_to_row,
+    seen_from_row,
+    seen_to_row,
     transaction_to_row,
 )
 
@@ -40,14 +42,14 @@ class DatabaseChanges:
         removed: names of packages that are gone.
         installed: packages with all their entries; what they had before is replaced.
         no_longer_retained: transactions whose backups go.
-        seen: versions that were here once, besides those of `installed`.
+        seen: versions that were here, besides those of `installed`, and what their bundles call secure.
     """
 
     transaction: TransactionRecord | None
     removed: tuple[str, ...] = ()
     installed: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
     no_longer_retained: tuple[int, ...] = ()
-    seen: tuple[tuple[str, Version], ...] = ()
+    seen: tuple[Seen, ...] = ()
 
 
 def next_generation(current: Path, target: Path, changes: DatabaseChanges) -> None:
@@ -95,9 +97,9 @@ def _apply(connection: sqlite3.Connection, changes: DatabaseChanges) -> None:
     for package, entries in changes.installed:
         _insert(connection, "packages", PACKAGE_COLUMNS, [package_to_row(package)])
         _insert(connection, "entries", ENTRY_COLUMNS, map(entry_to_row, entries))
-        _remember(connection, package.identity.name, package.identity.version)
-    for name, version in changes.seen:
-        _remember(connection, name, version)
+        _remember(connection, Seen(package.identity.name, package.identity.version))
+    for seen in changes.seen:
+        _remember(connection, seen)
     connection.executemany(
         "UPDATE transactions SET retained = 0 WHERE id = ?", [(one,) for one in changes.no_longer_retained]
     )
@@ -112,8 +114,12 @@ def _insert(
     connection.executemany(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({places})", rows)  # noqa: S608  constants
 
 
-def _remember(connection: sqlite3.Connection, name: str, version: Version) -> None:
-    """Keep the highest version ever seen; it outlives the package."""
-    row = connection.execute("SELECT version FROM seen WHERE name = ?", (name,)).fetchone()
-    if row is None or Version(row[0]) < version:
-        connection.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (name, str(version)))
+def _remember(connection: sqlite3.Connection, new: Seen) -> None:
+    """Keep the highest version, and the highest floor, ever seen; they outlive the package."""
+    query = f"SELECT {SEEN_COLUMNS} FROM seen WHERE name = ?"  # noqa: S608  constants
+    row = connection.execute(query, (new.name,)).fetchone()
+    if row is not None:
+        old = seen_from_row(row)
+        floors = [one for one in (old.minimum_secure, new.minimum_secure) if one is not None]
+        new = Seen(new.name, max(old.version, new.version), max(floors, default=None))
+    _insert(connection, "seen", SEEN_COLUMNS, [seen_to_row(new)])

@@ -11,7 +11,7 @@ from typing import Any, Final
 from intact.model.actions import PackageChange
 from intact.model.entries import Digest, Xattrs
 from intact.model.hooks import Hook, Moment
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
 from intact.model.manifest import PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
@@ -24,17 +24,20 @@ __all__ = [
     "FORMAT",
     "PACKAGE_COLUMNS",
     "SCHEMA",
+    "SEEN_COLUMNS",
     "TRANSACTION_COLUMNS",
     "entry_from_row",
     "entry_to_row",
     "package_from_row",
     "package_to_row",
+    "seen_from_row",
+    "seen_to_row",
     "transaction_from_row",
     "transaction_to_row",
 ]
 
 APPLICATION_ID: Final = 0x496E7463  # "Intc"
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 SCHEMA: Final = """
 CREATE TABLE packages (
@@ -54,9 +57,10 @@ CREATE INDEX entries_by_path ON entries (path) WHERE path IS NOT NULL;
 CREATE TABLE transactions (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, command TEXT NOT NULL, started INTEGER NOT NULL,
     finished INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL, packages TEXT NOT NULL,
-    notes TEXT NOT NULL, undoes TEXT NOT NULL, retained INTEGER NOT NULL, size INTEGER NOT NULL
+    notes TEXT NOT NULL, undoes TEXT NOT NULL, retained INTEGER NOT NULL, size INTEGER NOT NULL,
+    signers TEXT NOT NULL
 );
-CREATE TABLE seen (name TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE seen (name TEXT PRIMARY KEY, version TEXT NOT NULL, minimum_secure TEXT) WITHOUT ROWID;
 """
 
 PACKAGE_COLUMNS: Final = (
@@ -65,8 +69,9 @@ PACKAGE_COLUMNS: Final = (
 )
 ENTRY_COLUMNS: Final = "location, package, path, kind, mode, uid, gid, size, mtime_ns, inode, digest, target, config, xattrs, hardlink"
 TRANSACTION_COLUMNS: Final = (
-    "id, kind, command, started, finished, outcome, reason, packages, notes, undoes, retained, size"
+    "id, kind, command, started, finished, outcome, reason, packages, notes, undoes, retained, size, signers"
 )
+SEEN_COLUMNS: Final = "name, version, minimum_secure"
 
 Row = tuple[Any, ...]
 
@@ -230,6 +235,7 @@ def transaction_to_row(record: TransactionRecord) -> Row:
         json.dumps(record.undoes),
         int(record.retained),
         record.size,
+        json.dumps(record.signers),
     )
 
 
@@ -240,7 +246,8 @@ def _unicode(text: str) -> str:
 
 def transaction_from_row(row: Row) -> TransactionRecord:
     """Read a row of `TRANSACTION_COLUMNS`; raises ValueError or TypeError for a row that cannot be."""
-    number, kind, command, started, finished, outcome, reason, packages, notes, undoes, retained, size = row
+    number, kind, command, started, finished, outcome, reason, packages, notes, undoes, *rest = row
+    retained, size, signers = rest
     return TransactionRecord(
         id=int(number),
         kind=str(kind),
@@ -257,4 +264,16 @@ def transaction_from_row(row: Row) -> TransactionRecord:
         undoes=tuple(map(int, json.loads(undoes))),
         retained=bool(retained),
         size=int(size),
+        signers=tuple((str(name), tuple(map(str, keys))) for name, keys in json.loads(signers)),
     )
+
+
+def seen_to_row(seen: Seen) -> Row:
+    """Return the columns of `SEEN_COLUMNS`."""
+    return seen.name, str(seen.version), seen.minimum_secure and str(seen.minimum_secure)
+
+
+def seen_from_row(row: Row) -> Seen:
+    """Read a row of `SEEN_COLUMNS`; raises ValueError or TypeError for a row that cannot be."""
+    name, version, floor = row
+    return Seen(str(name), Version(version), None if floor is None else Version(floor))

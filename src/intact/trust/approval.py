@@ -3,7 +3,8 @@
     signatures ── check_signatures ──► ValidSignatures ── approve ──► Approval
 
 `check_signatures` sees the manifest's bytes only; the manifest is parsed after it. `approve` then holds what the
-manifest says against what its signers may sign. Both raise or return a proof; neither returns a truth value.
+manifest says against what its signers may sign, and counts them. Both raise or return a proof; neither returns a
+truth value.
 """
 
 import shlex
@@ -14,8 +15,9 @@ from typing import Final, final
 from intact.model.errors import Untrusted
 from intact.model.manifest import PackageIdentity
 from intact.trust.keys import PublicKey
-from intact.trust.sshsig import Signature, SignatureFault, is_valid, parse_signature
+from intact.trust.sshsig import Signature, is_valid, parse_signature
 from intact.trust.store import HOOKS, PRIVILEGED, TrustEntry, TrustStore
+from intact.trust.wire import SignatureFault
 
 __all__ = ["Approval", "ValidSignatures", "approve", "check_signatures"]
 
@@ -39,6 +41,7 @@ class ValidSignatures:
 
     name: str
     entries: tuple[TrustEntry, ...]
+    allow_unsigned: bool
     maker: InitVar[object] = None
 
     def __post_init__(self, maker: object) -> None:
@@ -97,7 +100,7 @@ def check_signatures(
         else:
             reasons.append(f"{place}: {reason}")
     if valid or allow_unsigned:
-        return ValidSignatures(name, tuple(valid.values()), _MAKER)
+        return ValidSignatures(name, tuple(valid.values()), allow_unsigned, _MAKER)
     raise _untrusted(name, reasons)
 
 
@@ -133,39 +136,61 @@ def _untrusted(name: str, reasons: list[str]) -> Untrusted:
     )
 
 
-def approve(valid: ValidSignatures, identity: PackageIdentity, roles: Sequence[str]) -> Approval:
+def approve(
+    valid: ValidSignatures, identity: PackageIdentity, roles: Sequence[str], *, needed: int = 1
+) -> Approval:
     """Hold what the manifest says against what its signers may sign.
 
     Args:
-        roles: that the package's content asks of a signer; one signer has to have them all.
+        roles: that the package's content asks of a signer; who does not have them all does not count.
+        needed: so many different keys have to vouch for the package.
 
     Raises:
-        Untrusted: none of the signers may sign this package.
+        Untrusted: too few of the signers may sign this package.
     """
-    if not valid.entries:
-        return Approval((), unsigned=True, maker=_MAKER)
     in_scope = [one for one in valid.entries if one.may_sign(identity.name)]
+    able = [one for one in in_scope if set(roles) <= set(one.roles)]
+    if len(able) >= needed:
+        return Approval(tuple(one.key.fingerprint for one in able), unsigned=False, maker=_MAKER)
+    if valid.allow_unsigned and (able or not valid.entries):
+        return Approval((), unsigned=True, maker=_MAKER)
+    raise _not_enough(valid, identity, roles, (in_scope, able), needed)
+
+
+def _not_enough(
+    valid: ValidSignatures,
+    identity: PackageIdentity,
+    roles: Sequence[str],
+    found: tuple[list[TrustEntry], list[TrustEntry]],
+    needed: int,
+) -> Untrusted:
+    in_scope, able = found
     if not in_scope:
-        scopes = [
-            f"{one.key.fingerprint} may sign {', '.join(one.packages) or 'nothing'}" for one in valid.entries
-        ]
-        raise Untrusted(
+        return Untrusted(
             f"none of its signers may sign the package {identity.name}",
             path=valid.name,
-            details=scopes,
+            details=[
+                f"{one.key.fingerprint} may sign {', '.join(one.packages) or 'nothing'}"
+                for one in valid.entries
+            ],
             remedy="if the key may sign it, trust the key again with the whole scope that it shall have: "
             + _trust_again(valid.entries[0], (identity.name,), ()),
         )
-    able = [one for one in in_scope if set(roles) <= set(one.roles)]
     if not able:
         what = " and ".join(_CONTENT[role] for role in roles)
-        raise Untrusted(
+        return Untrusted(
             f"{identity.name} brings {what}, which none of its signers may sign",
             path=valid.name,
             details=[one.key.fingerprint for one in in_scope],
             remedy="if the key may do that: " + _trust_again(in_scope[0], (), roles),
         )
-    return Approval(tuple(one.key.fingerprint for one in able), unsigned=False, maker=_MAKER)
+    return Untrusted(
+        f"{len(able)} of the {needed} keys that have to sign the package {identity.name} did",
+        path=valid.name,
+        details=[f"{one.key.fingerprint} may sign it" for one in able]
+        + [f"{one.key.fingerprint} may not sign all of its content" for one in in_scope if one not in able],
+        remedy="get the bundle signed by a further key (`pkg sign`); `pkg key list` shows the thresholds",
+    )
 
 
 def _trust_again(entry: TrustEntry, packages: Sequence[str], roles: Sequence[str]) -> str:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from intact.model.errors import IntactError, machine_error
 from intact.system.hostfiles import write_new_file
-from intact.trust.sshsig import SignatureFault, armored_signature, ed25519_blob, ed25519_bytes
+from intact.trust.sshsig import NAMESPACE, armored_signature
+from intact.trust.wire import ED25519, SK_ED25519, SignatureFault, key_material, kind_of, packed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _MOST = 64 << 10
+_KINDS = frozenset({ED25519.decode(), SK_ED25519.decode()})
 _PUBLIC_STARTS = (b"ssh-", b"ecdsa-", b"sk-")
 AskPassphrase = Callable[[], bytes]
 
@@ -45,7 +47,7 @@ class KeyUnusable(IntactError):
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """An Ed25519 public key.
+    """An Ed25519 public key, of a file or of a FIDO token.
 
     Attributes:
         blob: SSH wire format.
@@ -56,6 +58,11 @@ class PublicKey:
     comment: str = ""
 
     @property
+    def kind(self) -> str:
+        """``ssh-ed25519`` or ``sk-ssh-ed25519@openssh.com``."""
+        return kind_of(self.blob).decode("ascii", "backslashreplace")
+
+    @property
     def fingerprint(self) -> str:
         """``SHA256:…`` as `ssh-keygen -l` shows it."""
         return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
@@ -63,7 +70,13 @@ class PublicKey:
     @property
     def line(self) -> str:
         """One line, as in a ``.pub`` file."""
-        return f"ssh-ed25519 {base64.b64encode(self.blob).decode()} {self.comment}".rstrip()
+        return f"{self.kind} {base64.b64encode(self.blob).decode()} {self.comment}".rstrip()
+
+    @property
+    def listing(self) -> str:
+        """One line, as `ssh-keygen -l` shows it: length in bits, fingerprint, comment, kind."""
+        kind = "ED25519-SK" if self.kind == SK_ED25519.decode() else "ED25519"
+        return f"256 {self.fingerprint} {self.comment or 'no comment'} ({kind})"
 
 
 def parse_public_key(line: str) -> PublicKey:
@@ -77,15 +90,18 @@ def parse_public_key(line: str) -> PublicKey:
         raise KeyFault("this is a private key; trust the .pub file beside it")
     if len(fields) < 2 or "\n" in line.strip():
         raise KeyFault("a public key is one line: ssh-ed25519 BASE64 COMMENT")
-    if fields[0] != "ssh-ed25519":
+    if fields[0] not in _KINDS:
         raise KeyFault(
-            f"the key is of kind {fields[0]!r}; only ssh-ed25519 is accepted (ssh-keygen -t ed25519)"
+            f"the key is of kind {fields[0]!r}; only ssh-ed25519 (ssh-keygen -t ed25519) and security keys"
+            " (ssh-keygen -t ed25519-sk) are accepted"
         )
     try:
         blob = base64.b64decode(fields[1], validate=True)
-        ed25519_bytes(blob)
+        kind = key_material(blob).kind.decode()
     except (binascii.Error, SignatureFault) as fault:
         raise KeyFault(f"not a usable Ed25519 key: {fault}") from fault
+    if kind != fields[0]:
+        raise KeyFault(f"it says {fields[0]}, and is a key of the kind {kind}")
     return PublicKey(blob, _one_line(fields[2] if len(fields) > 2 else ""))
 
 
@@ -104,12 +120,12 @@ class SigningKey:
 
     def __init__(self, key: "Ed25519PrivateKey", comment: str, warnings: tuple[str, ...] = ()) -> None:
         self._key = key
-        self.public = PublicKey(ed25519_blob(key.public_key().public_bytes_raw()), _one_line(comment))
+        self.public = PublicKey(packed(ED25519, key.public_key().public_bytes_raw()), _one_line(comment))
         self.warnings = warnings
 
-    def sign(self, message: bytes) -> bytes:
+    def sign(self, message: bytes, namespace: bytes = NAMESPACE) -> bytes:
         """Return an armored SSH signature over `message`."""
-        return armored_signature(message, self.public.blob, self._key.sign)
+        return armored_signature(message, self.public.blob, self._key.sign, namespace)
 
 
 def load_signing_key(path: Path, ask_passphrase: AskPassphrase | None = None) -> SigningKey:

@@ -2,8 +2,8 @@
 
 The format is OpenSSH's PROTOCOL.sshsig: an armored blob with the public key, a namespace, a hash name and a signature over
 those and the hash of the message. `ssh-keygen -Y verify` accepts what `armored_signature` makes, and `parse_signature` accepts
-what `ssh-keygen -Y sign` makes with an Ed25519 key. Nothing else is accepted: one armor in a file, no trailing bytes, no other
-algorithm, no other hash.
+what `ssh-keygen -Y sign` makes with an Ed25519 key, from a file, an agent or a FIDO token. Nothing else is accepted: one armor
+in a file, no trailing bytes, no other algorithm, no other hash, and no token that nobody has touched.
 """
 
 import base64
@@ -14,21 +14,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from intact.trust.wire import ED25519, SK_ED25519, SignatureFault, fields_of, key_material, packed
+
 __all__ = [
-    "ED25519",
     "NAMESPACE",
+    "TRUST_NAMESPACE",
     "Signature",
-    "SignatureFault",
     "armored_signature",
-    "ed25519_blob",
-    "ed25519_bytes",
-    "fields_of",
+    "is_ed25519_valid",
     "is_valid",
     "parse_signature",
 ]
 
 NAMESPACE: Final = b"pkg-manifest-v1@intact"
-ED25519: Final = b"ssh-ed25519"
+"""Of signatures over bundle manifests."""
+TRUST_NAMESPACE: Final = b"pkg-trust-v1@intact"
+"""Of signatures over trust updates."""
 
 _MAGIC = b"SSHSIG"
 _HASH = b"sha512"
@@ -36,16 +37,7 @@ _BEGIN = "-----BEGIN SSH SIGNATURE-----"
 _END = "-----END SSH SIGNATURE-----"
 _LINE = 70
 _MOST = 4096
-
-_P = 2**255 - 19
-# y coordinates of the points whose order divides 8; with such a key one signature verifies for many or all messages.
-# In this order: 4 (y = 0), 1 (the identity), 2, and 8 twice. A test computes the orders from the curve's equation.
-_ORDER_8_Y = 2707385501144840649318225287225658788936804267575313519463743609750303402022
-_SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _ORDER_8_Y, _P - _ORDER_8_Y})
-
-
-class SignatureFault(ValueError):
-    """The text is not a signature of the one form that is accepted."""
+_TOUCHED = 0x01  # SSH_SK_USER_PRESENCE_REQD of OpenSSH's PROTOCOL.u2f
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,97 +47,66 @@ class Signature:
     Attributes:
         key_blob: the public key in SSH wire format; a hint which key to look up, never a reason to trust.
         raw: 64 bytes of Ed25519 signature.
+        namespace: what it was made for.
+        token: for a key in a FIDO token the five bytes of flags and counter that it signed too; else empty.
     """
 
     key_blob: bytes
     raw: bytes
+    namespace: bytes = NAMESPACE
+    token: bytes = b""
 
 
-def _packed(*fields: bytes) -> bytes:
-    return b"".join(struct.pack(">I", len(field)) + field for field in fields)
+def _signed_bytes(message: bytes, namespace: bytes) -> bytes:
+    return _MAGIC + packed(namespace, b"", _HASH, hashlib.sha512(message).digest())
 
 
-def fields_of(blob: bytes, count: int) -> list[bytes]:
-    """Take `count` length-prefixed fields apart; nothing may follow them.
-
-    Raises:
-        SignatureFault: the blob has another form.
-    """
-    fields = []
-    for _ in range(count):
-        if len(blob) < 4:
-            raise SignatureFault("a field is cut off")
-        (length,) = struct.unpack(">I", blob[:4])
-        if length > len(blob) - 4:
-            raise SignatureFault("a field is longer than what is there")
-        fields.append(blob[4 : 4 + length])
-        blob = blob[4 + length :]
-    if blob:
-        raise SignatureFault("bytes follow the last field")
-    return fields
-
-
-def ed25519_blob(raw: bytes) -> bytes:
-    """Return a public key of 32 bytes in SSH wire format."""
-    return _packed(ED25519, raw)
-
-
-def ed25519_bytes(key_blob: bytes) -> bytes:
-    """Return the 32 bytes of an Ed25519 public key in SSH wire format.
-
-    Raises:
-        SignatureFault: another kind of key, or one under which anybody could sign (small order, not canonical).
-    """
-    kind, raw = fields_of(key_blob, 2)
-    if kind != ED25519:
-        raise SignatureFault(
-            f"the key is of kind {kind.decode('ascii', 'backslashreplace')!r}; only ssh-ed25519 is accepted"
-        )
-    if len(raw) != 32:
-        raise SignatureFault("an Ed25519 key has 32 bytes")
-    y = int.from_bytes(raw, "little") & ((1 << 255) - 1)
-    if y >= _P or y in _SMALL_ORDER_Y:
-        raise SignatureFault("the key is one of the weak ones, under which anybody can sign")
-    return raw
-
-
-def _signed_bytes(message: bytes) -> bytes:
-    return _MAGIC + _packed(NAMESPACE, b"", _HASH, hashlib.sha512(message).digest())
-
-
-def armored_signature(message: bytes, key_blob: bytes, sign: Callable[[bytes], bytes]) -> bytes:
-    """Make an armored signature.
+def armored_signature(
+    message: bytes, key_blob: bytes, sign: Callable[[bytes], bytes], namespace: bytes = NAMESPACE
+) -> bytes:
+    """Make an armored signature with a key of kind ``ssh-ed25519``.
 
     Args:
         sign: returns the 64 raw bytes of the Ed25519 signature over its argument.
     """
-    raw = _packed(ED25519, sign(_signed_bytes(message)))
-    blob = _MAGIC + struct.pack(">I", 1) + _packed(key_blob, NAMESPACE, b"", _HASH, raw)
+    raw = packed(ED25519, sign(_signed_bytes(message, namespace)))
+    blob = _MAGIC + struct.pack(">I", 1) + packed(key_blob, namespace, b"", _HASH, raw)
     text = base64.b64encode(blob).decode()
     lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
     return "\n".join([_BEGIN, *lines, _END, ""]).encode()
 
 
-def parse_signature(armor: bytes) -> Signature:
+def parse_signature(armor: bytes, namespace: bytes = NAMESPACE) -> Signature:
     """Read one armored signature.
 
     Raises:
-        SignatureFault: it has another form than the one that is accepted; the message says which.
+        SignatureFault: it has another form than the one that is accepted, or was made for something else; the message
+            says which.
     """
     blob = _dearmored(armor)
     if blob[:6] != _MAGIC or blob[6:10] != struct.pack(">I", 1):
         raise SignatureFault("it is not an SSH signature of version 1")
-    key_blob, namespace, reserved, hash_name, signature = fields_of(blob[10:], 5)
-    if namespace != NAMESPACE:
-        shown = namespace.decode("ascii", "backslashreplace")
-        raise SignatureFault(f"it was made for the namespace {shown!r}, not for {NAMESPACE.decode()!r}")
+    key_blob, found, reserved, hash_name, signature = fields_of(blob[10:], 5)
+    if found != namespace:
+        shown = found.decode("ascii", "backslashreplace")
+        raise SignatureFault(f"it was made for the namespace {shown!r}, not for {namespace.decode()!r}")
     if reserved or hash_name != _HASH:
         raise SignatureFault("its hash is not sha512, or a reserved field is used")
-    kind, raw = fields_of(signature, 2)
-    ed25519_bytes(key_blob)
-    if kind != ED25519 or len(raw) != 64:
+    raw, token = _raw_signature(signature, key_material(key_blob).kind)
+    return Signature(key_blob, raw, namespace, token)
+
+
+def _raw_signature(signature: bytes, kind: bytes) -> tuple[bytes, bytes]:
+    """Return (64 bytes, what a token adds); the signature has to be of the same kind as its key."""
+    token = b""
+    if kind == SK_ED25519:
+        signature, token = signature[:-5], signature[-5:]
+    found, raw = fields_of(signature, 2)
+    if found != kind or len(raw) != 64:
         raise SignatureFault("it is not an Ed25519 signature")
-    return Signature(key_blob, raw)
+    if token and not token[0] & _TOUCHED:  # `ssh-keygen -Y verify` accepts those, too
+        raise SignatureFault("nobody touched the security key when it signed (made with no-touch-required)")
+    return raw, token
 
 
 def _dearmored(armor: bytes) -> bytes:
@@ -169,13 +130,22 @@ def _dearmored(armor: bytes) -> bytes:
 
 def is_valid(signature: Signature, message: bytes) -> bool:
     """Tell whether the signature was made over `message` with the key that it names."""
+    material = key_material(signature.key_blob)
+    signed = _signed_bytes(message, signature.namespace)
+    if material.kind == SK_ED25519:  # a token signs digests, and what it knows itself
+        application, content = hashlib.sha256(material.application), hashlib.sha256(signed)
+        signed = application.digest() + signature.token + content.digest()
+    return is_ed25519_valid(material.raw, signature.raw, signed)
+
+
+def is_ed25519_valid(key: bytes, raw: bytes, signed: bytes) -> bool:
+    """Tell whether `raw` is the Ed25519 signature of a key (32 bytes) over exactly the bytes `signed` (RFC 8032)."""
     # Imported here, because loading it takes longer than most commands run.
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
 
-    key = Ed25519PublicKey.from_public_bytes(ed25519_bytes(signature.key_blob))
     try:
-        key.verify(signature.raw, _signed_bytes(message))
+        Ed25519PublicKey.from_public_bytes(key).verify(raw, signed)
     except InvalidSignature:
         return False
     return True

@@ -1,52 +1,42 @@
-"""Pure. Which keys does a root trust, for what?
-
-The trust store is a TOML file of the root, written by `pkg key trust` and readable by people:
-
-    format = 1
-
-    [[key]]
-    public_key = "ssh-ed25519 AAAA… release@example.org"
-    packages = ["*"]
-    roles = ["privileged"]
-    status = "trusted"
-    added = 1700000000
-"""
+"""Pure. Whom does a root trust, for what, and how many of them have to agree?"""
 
 import fnmatch
-import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from typing import Any
-
-import tomli
+from typing import Final
 
 from intact.model.errors import IntactError, UsageError
-from intact.trust.keys import KeyFault, PublicKey, parse_public_key
-from intact.trust.sshsig import NAMESPACE
+from intact.model.times import LATEST, TIME_FORMS, utc_text
+from intact.trust.keys import PublicKey
 
 __all__ = [
     "HOOKS",
+    "MOST_SIGNATURES",
     "PRIVILEGED",
+    "REVOKED",
+    "ROLES",
+    "TRUSTED",
     "KeyRevoked",
+    "Threshold",
     "TrustEntry",
     "TrustStore",
-    "TrustStoreInvalid",
-    "allowed_signers",
-    "parse_store",
-    "store_text",
+    "faults_of_entry",
+    "faults_of_threshold",
 ]
 
-FORMAT = 1
-PRIVILEGED = "privileged"
-HOOKS = "hooks"
-TRUSTED, REVOKED = "trusted", "revoked"
-_LATEST = 253402300799  # the last second of the year 9999, the last one that dates can be written for
+PRIVILEGED: Final = "privileged"
+HOOKS: Final = "hooks"
+ROLES: Final = (PRIVILEGED, HOOKS)
+TRUSTED: Final = "trusted"
+REVOKED: Final = "revoked"
+_EXPIRED, _WAITING = "expired", "not valid yet"
+MOST_SIGNATURES: Final = 16
+"""No bundle can have more (see `model.limits`)."""
+
 _GLOB = re.compile(r"[a-z0-9+._*?\[\]!-]{1,128}")
-
-
-class TrustStoreInvalid(IntactError):
-    """The trust store breaks its rules; `details` has every fault."""
+_SET = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+/:_@-]{0,127}")
+_WILD = re.compile(r"[*?\[]")
 
 
 class KeyRevoked(IntactError):
@@ -65,6 +55,8 @@ class TrustEntry:
         not_before: seconds since 1970, or None.
         not_after: as above; the key counts up to and including this second.
         added: when it was trusted, seconds since 1970.
+        key_set: the set of keys that a trust update replaces together; empty for a key that is a set of its own.
+        update: version of the trust update that brought it; 0 if a person did.
     """
 
     key: PublicKey
@@ -74,27 +66,71 @@ class TrustEntry:
     not_before: int | None = None
     not_after: int | None = None
     added: int = 0
+    key_set: str = ""
+    update: int = 0
 
     def fault_at(self, now: int) -> str | None:
         """Say why signatures of this key do not count at `now`, or return None."""
         if self.status != TRUSTED:
             return "is revoked"
+        clock = f"this machine's clock says {utc_text(now)}"
         if self.not_before is not None and now < self.not_before:
-            return f"is not valid yet (from {self.not_before}, seconds since 1970)"
+            return f"is not valid yet (from {utc_text(self.not_before)}; {clock})"
         if self.not_after is not None and now > self.not_after:
-            return f"has expired (at {self.not_after}, seconds since 1970)"
+            return f"has expired (at {utc_text(self.not_after)}; {clock})"
         return None
+
+    def status_at(self, now: int) -> str:
+        """Return ``trusted``, ``revoked``, ``expired`` or ``not valid yet``."""
+        if self.status == TRUSTED and self.not_after is not None and now > self.not_after:
+            return _EXPIRED
+        if self.status == TRUSTED and self.not_before is not None and now < self.not_before:
+            return _WAITING
+        return self.status
 
     def may_sign(self, package: str) -> bool:
         """Tell whether the package's name is in this key's scope."""
-        return any(fnmatch.fnmatchcase(package, glob) for glob in self.packages)
+        return _matches(self.packages, package)
+
+    def belongs_to(self, key_set: str) -> bool:
+        """Tell whether it is of that set; a key without one is the set of its own fingerprint."""
+        return key_set == (self.key_set or self.key.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """So many keys have to sign the same bundle.
+
+    Attributes:
+        packages: globs of the package names that it holds for.
+        signatures: how many different keys, each of which may sign all that is in the package.
+    """
+
+    packages: tuple[str, ...]
+    signatures: int
+
+    def may_concern(self, globs: Iterable[str]) -> bool:
+        """Tell whether a package can exist that it holds for and that one of these globs matches; in doubt, yes."""
+        return any(_may_overlap(one, other) for one in self.packages for other in globs)
+
+
+def _matches(globs: Iterable[str], package: str) -> bool:
+    return any(fnmatch.fnmatchcase(package, glob) for glob in globs)
+
+
+def _may_overlap(one: str, other: str) -> bool:
+    first, second = (_WILD.split(glob, maxsplit=1)[0] for glob in (one, other))
+    if not _WILD.search(one) and not _WILD.search(other):
+        return one == other
+    return first.startswith(second) or second.startswith(first)
 
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
-    """All keys that a root knows."""
+    """All keys that a root knows, and how many of them have to agree."""
 
     entries: tuple[TrustEntry, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
 
     def entry(self, blob: bytes) -> TrustEntry | None:
         """Look a key up by its wire format."""
@@ -104,6 +140,15 @@ class TrustStore:
         """Look a key up by its fingerprint."""
         return next((one for one in self.entries if one.key.fingerprint == fingerprint), None)
 
+    def needed(self, package: str) -> int:
+        """Return how many keys have to sign a package: the strictest threshold that holds for it, else one."""
+        return max((one.signatures for one in self.thresholds if _matches(one.packages, package)), default=1)
+
+    def needed_for_update(self, globs: Iterable[str]) -> int:
+        """Return how many keys of a set have to sign its update: the strictest threshold that may concern its scope."""
+        scope = tuple(globs)
+        return max((one.signatures for one in self.thresholds if one.may_concern(scope)), default=1)
+
     def with_entry(self, entry: TrustEntry) -> "TrustStore":
         """Return a store with this entry, in the place of an older one for the same key.
 
@@ -111,13 +156,13 @@ class TrustStore:
             KeyRevoked: the key was revoked, and would come back.
             UsageError: its scope can match no package name, or its period of validity is empty.
         """
-        faults = _faults_of(entry)
+        faults = faults_of_entry(entry)
         if faults:
             raise UsageError(
                 "the key cannot be trusted like this",
                 path=entry.key.fingerprint,
                 details=faults,
-                remedy="write --packages with names such as editor or editor-*, and times in seconds since 1970",
+                remedy=f"write --packages with names such as editor or editor-*, and times as {TIME_FORMS}",
             )
         known = self.entry(entry.key.blob)
         if known is not None and known.status == REVOKED and entry.status == TRUSTED:
@@ -128,155 +173,58 @@ class TrustStore:
                 "of this key from var/lib/intact/trust.toml and trust it again",
             )
         others = [one for one in self.entries if one.key.blob != entry.key.blob]
-        return TrustStore((*others, entry))
+        return replace(self, entries=(*others, entry))
 
     def revoked(self, fingerprint: str) -> "TrustStore":
         """Return a store in which the key is revoked."""
-        return TrustStore(
-            tuple(
-                replace(one, status=REVOKED) if one.key.fingerprint == fingerprint else one
-                for one in self.entries
-            )
+        entries = (
+            replace(one, status=REVOKED) if one.key.fingerprint == fingerprint else one
+            for one in self.entries
         )
+        return replace(self, entries=tuple(entries))
+
+    def with_threshold(self, threshold: Threshold) -> "TrustStore":
+        """Return a store with this threshold, in the place of an older one for the same globs; one signature is none.
+
+        Raises:
+            UsageError: it can match no package name, or asks for more signatures than a bundle can have.
+        """
+        faults = faults_of_threshold(threshold)
+        if faults:
+            raise UsageError(
+                "there can be no such threshold",
+                details=faults,
+                remedy="write a number of signatures, and --packages with names such as editor or editor-*",
+            )
+        others = [one for one in self.thresholds if set(one.packages) != set(threshold.packages)]
+        new = [threshold] if threshold.signatures > 1 else []
+        return replace(self, thresholds=(*others, *new))
 
 
-def store_text(store: TrustStore) -> bytes:
-    """Write a trust store."""
-    lines = [
-        "# The keys that this root trusts. Change it with `pkg key trust` and `pkg key revoke`.",
-        f"format = {FORMAT}",
-    ]
-    for one in store.entries:
-        lines += [
-            "",
-            "[[key]]",
-            f"public_key = {_toml(one.key.line)}",
-            f"packages = {_toml(list(one.packages))}",
-            f"roles = {_toml(list(one.roles))}",
-            f"status = {_toml(one.status)}",
-        ]
-        lines += [f"not_before = {one.not_before}"] if one.not_before is not None else []
-        lines += [f"not_after = {one.not_after}"] if one.not_after is not None else []
-        lines.append(f"added = {one.added}")
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _toml(value: str | list[str]) -> str:
-    """Write JSON that is TOML, too: TOML knows no surrogate pairs, and no DEL that is not escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
-
-
-def _faults_of(entry: TrustEntry) -> list[str]:
-    faults = [
-        f"packages: {glob!r} matches no package name" for glob in entry.packages if not _GLOB.fullmatch(glob)
-    ]
+def faults_of_entry(entry: TrustEntry) -> list[str]:
+    """Name what no entry may be; each fault begins with the key that it is about."""
+    faults = _faults_of_globs(entry.packages)
     if entry.not_before is not None and entry.not_after is not None and entry.not_before > entry.not_after:
         faults.append("not_after: is before not_before")
     faults += [
         f"{name}: must be seconds since 1970"
         for name in ("not_before", "not_after")
-        if not 0 <= (getattr(entry, name) or 0) <= _LATEST
+        if not 0 <= (getattr(entry, name) or 0) <= LATEST
     ]
+    if entry.key_set and not _SET.fullmatch(entry.key_set):
+        faults.append("set: must be a name such as example.org (letters, digits and . + / : _ @ -)")
     return faults
 
 
-def parse_store(text: bytes) -> TrustStore:
-    """Read a trust store.
-
-    Raises:
-        TrustStoreInvalid: with every fault and its place.
-    """
-    try:
-        value = tomli.loads(text.decode())
-    except (ValueError, RecursionError) as error:
-        raise _invalid([str(error)]) from error
-    if value.get("format") != FORMAT or type(value["format"]) is not int:  # True == 1
-        raise _invalid([f"format: must be {FORMAT}; another one is for another version of pkg"])
-    faults = [f"{key}: unknown key" for key in value if key not in {"format", "key"}]
-    tables = value.get("key", [])
-    if not isinstance(tables, list):
-        raise _invalid([*faults, "key: must be tables [[key]]"])
-    entries: dict[bytes, TrustEntry] = {}
-    for number, table in enumerate(tables, 1):
-        place = f"key[{number}]"
-        entry = _entry(table, place, faults)
-        if entry is not None and entry.key.blob in entries:
-            faults.append(f"{place}.public_key: {entry.key.fingerprint} is listed twice")
-        elif entry is not None:
-            entries[entry.key.blob] = entry
-    if faults:
-        raise _invalid(faults)
-    return TrustStore(tuple(entries.values()))
+def faults_of_threshold(threshold: Threshold) -> list[str]:
+    """As `faults_of_entry`."""
+    faults = _faults_of_globs(threshold.packages)
+    if not threshold.packages:
+        faults.append("packages: nothing is named")
+    if not 1 <= threshold.signatures <= MOST_SIGNATURES:
+        faults.append(f"signatures: must be a number from 1 to {MOST_SIGNATURES}")
+    return faults
 
 
-def _invalid(faults: list[str]) -> TrustStoreInvalid:
-    return TrustStoreInvalid(
-        "the trust store cannot be used",
-        details=faults,
-        remedy="mend the file, or move it away and trust the keys again with `pkg key trust`",
-    )
-
-
-def _entry(table: Any, place: str, faults: list[str]) -> TrustEntry | None:  # noqa: ANN401  untyped TOML
-    if not isinstance(table, dict):
-        faults.append(f"{place}: must be a table")
-        return None
-    known = {"public_key", "packages", "roles", "status", "not_before", "not_after", "added"}
-    before = len(faults)
-    faults += [f"{place}.{key}: unknown key" for key in table if key not in known]
-    key = None
-    try:
-        key = parse_public_key(str(table.get("public_key", "")))
-    except KeyFault as fault:
-        faults.append(f"{place}.public_key: {fault}")
-    packages = _texts(table, "packages", place, faults)
-    roles = _texts(table, "roles", place, faults)
-    faults += [f"{place}.roles: unknown role {role!r}" for role in roles if role not in {PRIVILEGED, HOOKS}]
-    status = table.get("status", TRUSTED)
-    if status not in (TRUSTED, REVOKED):
-        faults.append(f"{place}.status: must be trusted or revoked")
-    times = {name: _time(table, name, place, faults) for name in ("not_before", "not_after", "added")}
-    if key is None or len(faults) > before:
-        return None
-    entry = TrustEntry(
-        key, packages, roles, status, times["not_before"], times["not_after"], times["added"] or 0
-    )
-    faults += [f"{place}.{fault}" for fault in _faults_of(entry)]
-    return entry
-
-
-def _texts(table: dict[str, Any], name: str, place: str, faults: list[str]) -> tuple[str, ...]:
-    value = table.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-        faults.append(f"{place}.{name}: must be a list of texts")
-        return ()
-    return tuple(value)
-
-
-def _time(table: dict[str, Any], name: str, place: str, faults: list[str]) -> int | None:
-    value = table.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LATEST:
-        faults.append(f"{place}.{name}: must be seconds since 1970")
-        return None
-    return value
-
-
-def allowed_signers(store: TrustStore) -> str:
-    """Write the trusted keys in the form that `ssh-keygen -Y verify -f` reads; each principal is a fingerprint.
-
-    Scopes of packages and roles have no place in that form. Times need OpenSSH 9.1 or later.
-    """
-    lines = []
-    for one in store.entries:
-        if one.status == TRUSTED:
-            options = [f'namespaces="{NAMESPACE.decode()}"']
-            options += [f'valid-after="{_utc(one.not_before)}"'] if one.not_before is not None else []
-            options += [f'valid-before="{_utc(one.not_after)}"'] if one.not_after is not None else []
-            lines.append(f"{one.key.fingerprint} {','.join(options)} {one.key.line}\n")
-    return "".join(lines)
-
-
-def _utc(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y%m%d%H%M%SZ")
+def _faults_of_globs(globs: Iterable[str]) -> list[str]:
+    return [f"packages: {glob!r} matches no package name" for glob in globs if not _GLOB.fullmatch(glob)]
