@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from intact.bundle.build import write_head
+from intact.bundle.read import open_bundle
+from intact.trust.keys import load_signing_key
 from intact.trust.sshsig import TRUST_NAMESPACE
 from support.bundle_parts import fixed_key
 from support.command_line import Desk
@@ -26,9 +29,8 @@ def several(desk: Desk) -> Desk:
 
 
 def fingerprint(desk: Desk, name: str) -> str:
-    return next(
-        one["fingerprint"] for one in desk("--json", "key", "list").json["keys"] if one["comment"] == name
-    )
+    keys = desk("--json", "key", "list").json["keys"]
+    return str(next(one["fingerprint"] for one in keys if one["comment"] == name))
 
 
 def signed_by(desk: Desk, name: str, version: str, *keys: str, package: str = "") -> str:
@@ -71,14 +73,9 @@ def test_sig_5_an_invalid_signature_by_a_trusted_key_is_fatal_beside_a_right_one
     first, second = signed_by(several, "app", "1", "a"), signed_by(several, "app", "2", "b")
     several.good("sign", first, "--key", "b")
     # The signature of another manifest, by a trusted key, in the place of the right one.
-    from intact.bundle.head import head_bytes  # noqa: PLC0415
-    from intact.bundle.read import open_bundle  # noqa: PLC0415
-    from intact.bundle.sign import write_head  # noqa: PLC0415
-
     with open_bundle(several.place / first, first) as one, open_bundle(several.place / second, second) as two:
         manifest, head_length = one.manifest_bytes, one.head_length
         signatures = [one.signatures[0], two.signatures[0]]
-    assert head_bytes(manifest, signatures)
     payload = (several.place / first).read_bytes()[head_length:]
     with (several.place / "forged.tar.zst").open("wb") as out:
         write_head(out, manifest, signatures)
@@ -188,8 +185,6 @@ def test_sec_30_a_threshold_that_nobody_can_reach_is_told_at_once(several: Desk)
 # --- SEC-30: trust updates --------------------------------------------------------------------------------
 def update(desk: Desk, version: int, *names: str, signers: tuple[str, ...], **more: str) -> str:
     """Write a trust update for the set example.org, with its signatures beside it."""
-    from intact.trust.keys import load_signing_key  # noqa: PLC0415
-
     lines = ["format = 1", f'set = "{more.get("key_set", "example.org")}"', f"version = {version}"]
     for name in names:
         line = (desk.place / f"{name}.pub").read_text().strip()
@@ -266,6 +261,28 @@ def test_sec_30_a_trust_update_gives_no_package_that_the_set_did_not_have(desk: 
             "key", "update", update(desk, version, "a", "c", signers=("a", "c"), packages=f'["{glob}"]')
         )
         desk.good("key", "trust", "a.pub", "--yes", "--packages", "editor*", "--set", "example.org")
+
+
+@pytest.mark.parametrize(
+    ("scope", "wanted", "allowed"),
+    [
+        ("editor", "editox", False),
+        ("editor", "editor", True),
+        ("e?itor*", "e?itor*", True),
+        ("e?itor*", "e?itor-x", False),
+        ("[ae]*", "a", False),
+        ("*", "kernel", True),
+        ("edit*", "edit", True),
+    ],
+)
+def test_sec_30_a_scope_lies_within_another_only_if_that_is_certain(
+    scope: str, wanted: str, *, allowed: bool, desk: Desk
+) -> None:
+    for name in ("a", "c"):
+        desk.good("key", "generate", name)
+    desk.good("key", "trust", "a.pub", "--yes", "--packages", scope, "--set", "example.org")
+    name = update(desk, 1, "c", signers=("a", "c"), packages=f'["{wanted}"]')
+    assert desk("key", "update", name).code == (0 if allowed else 3)
 
 
 def test_sec_30_an_old_trust_update_is_not_taken_again(several: Desk) -> None:
