@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from intact.bundle.read import UnverifiedBundle
 from intact.bundle.verified import VerifiedBundle, verify
-from intact.model.errors import WrongArchitecture
+from intact.model.errors import Conflict, WrongArchitecture
 from intact.model.manifest import ANY_ARCHITECTURE
 from intact.operations.execute import execute
 from intact.operations.prepare import InstallOptions, prepare
@@ -54,6 +54,12 @@ def install(
     ]
     _check_architectures(bundles, options)
     with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
+        if read_trust_store(root) != store:  # somebody revoked a key, perhaps, while we waited for the lock
+            raise Conflict(
+                "the trust store was changed meanwhile",
+                path=f"/{root.layout.trust_store}",
+                remedy="run the same command again",
+            )
         prepared = prepare(root, database, tuple(bundles), (), options, environment.clock())
         return execute(root, prepared, environment, recovered, dry_run=options.dry_run)
 
