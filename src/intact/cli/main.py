@@ -37,6 +37,8 @@ _COMMANDS = MappingProxyType(
         "history": "intact.cli.history",
         "config": "intact.cli.asking",
         "verify": "intact.cli.checking",
+        "place": "intact.cli.placing",
+        "produce": "intact.cli.placing",
         "completion": "intact.cli.completing",
     }
 )
