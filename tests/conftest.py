@@ -4,11 +4,14 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from intact.cli.main import run_command
+from support.command_line import Desk, Result
 from support.workshop import Workshop
 
 # A shell's background job ignores SIGINT, and so would each process that a test interrupts.
@@ -32,3 +35,30 @@ def fast_path(tmp_path: Path) -> Iterator[Path]:
 def workshop(fast_path: Path) -> Workshop:
     """An empty root, and a place for bundles."""
     return Workshop(fast_path / "workshop")
+
+
+@pytest.fixture
+def desk(fast_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Desk:
+    """An empty root in a working directory of its own."""
+    monkeypatch.chdir(fast_path)
+    for name in ("PKG_ROOT", "PKG_KEY_PASSPHRASE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    (fast_path / "root").mkdir()
+
+    def run(arguments: list[str]) -> Result:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["pkg", *arguments])
+        code = run_command(arguments)
+        captured = capfd.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return Desk(fast_path, run)
+
+
+@pytest.fixture
+def trusting(desk: Desk) -> Desk:
+    """A desk with a key, which its root trusts."""
+    desk.good("key", "generate", "key", "--comment", "publisher@example.org")
+    desk.good("key", "trust", "key.pub", "--yes")
+    return desk

@@ -1,0 +1,43 @@
+"""Acts. What does a command take from the process that started it, and what not?
+
+The interpreter is started isolated (`src/pkg`), so nothing of the environment has decided which modules were loaded.
+What is left of the environment afterwards is what is named here; no library that is loaded later finds a variable that
+makes it read, write or load something (OPENSSL_CONF, SSLKEYLOGFILE, TMPDIR, SQLITE_TMPDIR), and no command inherits one.
+"""
+
+import os
+import re
+import resource
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["settle_surroundings"]
+
+_KEPT: Final = re.compile(
+    r"LANG|LANGUAGE|LC_[A-Z]+|TZ|TERM|COLORTERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|SOURCE_DATE_EPOCH"
+    r"|PKG_[A-Z_]+|_PKG_COMPLETE|COMP_WORDS|COMP_CWORD"
+)
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_AGAIN: Final = "from intact.cli.main import main; main()"
+
+
+def settle_surroundings() -> None:
+    """Make this process the same, whoever started it; to be called before anything else is done.
+
+    The superuser's interpreter is started again if it is not isolated. What such a one has imported at its start has
+    run by then: this only keeps it from doing more.
+    """
+    kept = _kept(os.environ)
+    if os.geteuid() == 0 and not sys.flags.isolated and sys.executable:
+        os.execve(sys.executable, [sys.executable, "-I", "-c", _AGAIN, *sys.argv[1:]], kept)  # noqa: S606
+    for name in os.environ.keys() - kept.keys():
+        del os.environ[name]
+    os.environ.update(kept)
+    os.umask(0o077)
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))  # a private key may be in memory
+
+
+def _kept(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if _KEPT.fullmatch(name)} | {"PATH": _PATH}
