@@ -193,8 +193,16 @@ def test_sec_25_what_is_private_is_so_and_what_is_asked_for_is_not(settled: Desk
 def test_sec_25_nothing_is_ever_more_open_than_at_its_end(umask: int, settled: Desk) -> None:
     """Also under the widest umask: the mode that a file or directory is made with, by any call."""
     trace = settled.place / "trace"
-    command = ["strace", "-f", "-qq", "-e", "trace=open,openat,creat,mkdir,mkdirat", "-o", trace]
-    words = [PKG, "--root", "root", "install", "app-2.tar.zst"]
+    command: list[str | Path] = [
+        "strace",
+        "-f",
+        "-qq",
+        "-e",
+        "trace=open,openat,creat,mkdir,mkdirat",
+        "-o",
+        trace,
+    ]
+    words: list[str | Path] = [PKG, "--root", "root", "install", "app-2.tar.zst"]
     done = subprocess.run(
         [*command, *words],
         cwd=settled.place,
