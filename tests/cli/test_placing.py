@@ -95,6 +95,12 @@ def test_a_new_file_gets_the_mode_of_its_source_under_the_umask(desk: Desk) -> N
         os.umask(before)
     assert stat.S_IMODE((desk.place / "x").stat().st_mode) == 0o750
     assert stat.S_IMODE((desk.place / "y").stat().st_mode) == 0o640
+    before = os.umask(0o022)  # and as a process, which has a umask of its own while it works
+    try:
+        assert desk.process("place", "a", "z", root=None).code == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((desk.place / "z").stat().st_mode) == 0o755
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

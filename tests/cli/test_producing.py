@@ -1,8 +1,10 @@
 """`pkg produce`: outputs appear when the command has succeeded, all of them whole, and not before."""
 
 import os
+import resource
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -84,6 +86,22 @@ def test_other_braces_are_the_command_s_own(desk: Desk) -> None:
     done = desk.process("produce", "one", "--", "sh", "-c", "a=5; echo ${a} {x} {0} >{}", root=None)
     assert done.code == 0
     assert (desk.place / "one").read_text() == "5 {x} {0}\n"
+
+
+def test_the_command_gets_what_the_caller_has(desk: Desk) -> None:
+    before = os.umask(0o027)
+    try:
+        script = 'umask >{}; echo "$MINE $HOME" >>{}; ulimit -S -c >>{}'
+        environment = clean_environment(MINE="yes", HOME="/somewhere")
+        limit = resource.getrlimit(resource.RLIMIT_CORE)
+        done = desk.process("produce", "one", "--", "sh", "-c", script, root=None, environment=environment)
+    finally:
+        os.umask(before)
+    assert done.code == 0
+    mask, mine, core = (desk.place / "one").read_text().splitlines()
+    assert (mask, mine) == ("0027", "yes /somewhere")
+    assert core == ("unlimited" if limit[0] == resource.RLIM_INFINITY else str(limit[0] // 512))
+    assert stat.S_IMODE((desk.place / "one").stat().st_mode) == 0o640
 
 
 def test_a_command_that_is_not_there_is_told(desk: Desk) -> None:

@@ -15,6 +15,7 @@ from intact import __version__
 from intact.cli.endings import Interrupted, Terminated
 from intact.cli.screen import Screen, finish_output
 from intact.cli.session import Session
+from intact.cli.surroundings import settle_surroundings
 from intact.model.errors import IntactError, MachineError, UsageError
 
 __all__ = ["main", "pkg", "run_command"]
@@ -100,6 +101,7 @@ def pkg(ctx: click.Context, root: str, as_json: bool, quiet: bool, lock_timeout:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    settle_surroundings()
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show must not stop us

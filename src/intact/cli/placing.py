@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from intact.cli.session import Session
+from intact.cli.surroundings import caller
 from intact.cli.words import shown
 from intact.model.errors import UsageError
 from intact.operations.placing import PlaceOptions, place
@@ -128,6 +129,7 @@ def _place(  # noqa: PLR0913  one for each option
         )
     chosen = replace(
         PlaceOptions(**options),
+        umask=caller().umask,
         uid=owner,
         gid=group,
         xattrs=tuple(map(_xattr, xattrs)),
@@ -183,7 +185,7 @@ def _produce(ctx: click.Context, outputs: tuple[str, ...], *, if_changed: bool, 
         raise UsageError(
             "there is no command", remedy="for example: pkg produce main.o -- cc -c main.c -o {}"
         )
-    produced = produce(outputs, command, if_changed=if_changed, follow=follow)
+    produced = produce(outputs, command, caller(), if_changed=if_changed, follow=follow)
     if produced.code == 0:
         session: Session = ctx.obj
         rows = [str(one) for one in produced.changed]

@@ -47,6 +47,7 @@ class PlaceOptions:
         xattrs: set beside those that are kept.
         preserve: take mode, owner, attributes and time from the source.
         backup_suffix: keep the old file under its name and this; empty for no backup.
+        umask: bits that a new file does not get.
         if_changed: leave a file alone that is as it would be.
         follow: where the destination is a symbolic link, replace what it names.
         into_directory: False takes the destination as a name even if a directory stands there.
@@ -59,6 +60,7 @@ class PlaceOptions:
     xattrs: Xattrs = ()
     preserve: bool = False
     backup_suffix: str = ""
+    umask: int = 0o077
     if_changed: bool = False
     follow: bool = False
     into_directory: bool = True
@@ -227,7 +229,8 @@ def _look(file: BinaryIO, seen: tuple[os.stat_result, Xattrs] | None, options: P
         kept = tuple(one for one in old[1] if one[0] != CAPABILITY)
         look = Look(stat.S_IMODE(old[0].st_mode) & ~_SET_ID, old[0].st_uid, old[0].st_gid, kept)
     else:
-        look = Look(0o666 & ~_umask() | _execute_bits(status.st_mode))
+        runs = status.st_mode & 0o111 if stat.S_ISREG(status.st_mode) else 0
+        look = Look((0o666 | runs) & ~options.umask)
     return replace(
         look,
         mode=look.mode if options.mode is None else options.mode,
@@ -235,17 +238,6 @@ def _look(file: BinaryIO, seen: tuple[os.stat_result, Xattrs] | None, options: P
         gid=look.gid if options.gid is None else options.gid,
         xattrs=tuple({**dict(look.xattrs), **dict(options.xattrs)}.items()),
     )
-
-
-def _execute_bits(mode: int) -> int:
-    return mode & 0o111 & ~_umask() if stat.S_ISREG(mode) else 0
-
-
-def _umask() -> int:
-    """There is no call that only reads it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _is_as_wanted(placement: Placement, seen: tuple[os.stat_result, Xattrs], look: Look) -> bool:

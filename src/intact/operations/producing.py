@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intact.model.errors import IntactError, MachineError, UsageError
-from intact.system.children import run_in_our_place
+from intact.system.children import Surroundings, run_in_our_place
 from intact.system.placing import (
     Placement,
     followed,
@@ -74,11 +74,17 @@ def with_names(command: Sequence[str], names: Sequence[str]) -> list[str]:
 
 
 def produce(
-    outputs: Sequence[str], command: Sequence[str], *, if_changed: bool = False, follow: bool = False
+    outputs: Sequence[str],
+    command: Sequence[str],
+    surroundings: Surroundings,
+    *,
+    if_changed: bool = False,
+    follow: bool = False,
 ) -> Produced:
     """Run a command that makes files, then place all of them.
 
     Args:
+        surroundings: what the command inherits.
         if_changed: leave an output alone, with its time, if the command made the same content again.
         follow: where an output is a symbolic link, replace what it names.
 
@@ -93,7 +99,7 @@ def produce(
     placements = [Placement(scratch_name(one), one) for one in targets]
     words = with_names(command, [str(one.scratch) for one in placements])
     try:
-        code = run_in_our_place(words)
+        code = run_in_our_place(words, surroundings)
         if code:
             return Produced(code)
         _insist_on_outputs(placements)

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from intact.model.errors import UsageError
 from intact.model.installed import TransactionRecord
-from intact.model.objects import Kind
 from intact.operations.locate import Locator
 from intact.operations.root import Environment, Root, change
 from intact.plan.retention import RetentionPolicy
+from intact.state.ownership import insist_on_own_file
 from intact.state.settings import SETTINGS_PATH, SettingsInvalid, parse_settings
 from intact.transaction.history import forget
 
@@ -23,13 +23,15 @@ def retention_policy(root: Root) -> RetentionPolicy:
 
     Raises:
         SettingsInvalid: the settings are there, and are not valid.
+        RootUnusable: others may write them.
     """
     place = Locator(root.disk).entry(SETTINGS_PATH)
     seen = root.disk.observe(place)
     policy = RetentionPolicy()
     if seen is not None:
-        if seen.kind is not Kind.FILE or seen.size > _LONGEST_SETTINGS:
-            raise SettingsInvalid("the settings are no file, or a very large one", path=f"/{place}")
+        insist_on_own_file(root.disk, place)
+        if seen.size > _LONGEST_SETTINGS:
+            raise SettingsInvalid("the settings are a very large file", path=f"/{place}")
         text = root.disk.read_file(place).decode("utf-8", "replace")
         policy = parse_settings(text, f"/{place}")
     largest = root.disk.space(root.layout.mount).total_bytes // _SHARE_OF_FILESYSTEM
