@@ -42,11 +42,13 @@ def hooked(desk: Desk, *words: str, when: str = "after", version: str = "1", mor
     return f"hooked-{version}.tar.zst"
 
 
-def _start(desk: Desk, *words: str, before: Callable[[], object] | None = None, **environment: str) -> Result:
+def _start(
+    desk: Desk, *words: str, before: Callable[[], object] | None = None, more: dict[str, str] | None = None
+) -> Result:
     done = subprocess.run(
         [PKG, "--root", "root", *words],
         cwd=desk.place,
-        env=clean_environment(**environment),
+        env=clean_environment(**(more or {})),
         input="typed by somebody\n",
         capture_output=True,
         text=True,
@@ -80,7 +82,7 @@ def test_sec_42_its_environment_is_fixed(host: Desk) -> None:
         "PKG_ROOT": "/x",
         "PATH": "/x:/usr/bin:/bin",
     }
-    assert _said(_start(host, "install", bundle, **evil)) == [
+    assert _said(_start(host, "install", bundle, more=evil)) == [
         "export HOME='/'",
         "export LANG='C.UTF-8'",
         "export PATH='/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'",
