@@ -173,3 +173,15 @@ def test_sec_41_only_named_variables_stay() -> None:
         check=True,
     )
     assert done.stdout.strip() == str(sorted({*kept, "PATH"}))
+
+
+def test_sec_41_the_interpreter_beside_it_is_started_and_writes_nothing(tmp_path: Path) -> None:
+    """Half a file of bytecode, left by a full disk or a limit, would keep it from ever starting again."""
+    (tmp_path / "pkg").write_bytes(PKG.read_bytes())
+    (tmp_path / "python3").write_text('#!/bin/sh\necho "$@"\n')
+    for name in ("pkg", "python3"):
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/link").symlink_to("../pkg")
+    done = subprocess.run([tmp_path / "elsewhere/link", "a b"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"-I -B {tmp_path / 'pkg'} a b\n"

@@ -42,7 +42,7 @@ def settle_surroundings() -> None:
     """
     kept = _kept(os.environ)
     if os.geteuid() == 0 and not sys.flags.isolated and sys.executable:
-        os.execve(sys.executable, [sys.executable, "-I", "-c", _AGAIN, *sys.argv[1:]], kept)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-I", "-B", "-c", _AGAIN, *sys.argv[1:]], kept)  # noqa: S606
     _callers[:] = [surroundings_now()]
     for name in os.environ.keys() - kept.keys():
         del os.environ[name]
