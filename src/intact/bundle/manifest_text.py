@@ -186,7 +186,9 @@ def read_relations(package: Fields) -> Relations:
 def _refuse_newer(table: dict[str, object], name: str) -> None:
     found = table.get("format")
     if type(found) is int and found != FORMAT:
-        what = f"it has format {found}; this version reads format {FORMAT}"
+        # Python writes no whole number of more than 4300 digits, but reads it if it is hexadecimal.
+        shown = str(found) if abs(found) <= LARGEST_NUMBER else "with a number beyond reason"
+        what = f"it has format {shown}; this version reads format {FORMAT}"
     else:
         features = table.get("requires_features")
         wanted = features if isinstance(features, list) else []
