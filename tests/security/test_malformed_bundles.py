@@ -5,22 +5,18 @@ and in the state directory, and a bounded peak of memory. The first case of each
 that people start; the others through processes that were forked when its modules were loaded.
 """
 
-import os
-import shutil
-import sqlite3
-import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 
-from support.malformed import KEY, Case, all_cases, good_bundle
+from support.malformed import Case, all_cases, good_bundle
 from support.malformed.case import FILES, LONG_FILES, STREAM, bundle_of, stream_of
-from support.measured import Server, measuring
+from support.measured import measuring
+from support.target import Target, fast_folder
 
 CEILING = 96 << 10
 """KiB of memory at the peak of a command. It has about 32 MiB when its modules are loaded."""
@@ -29,52 +25,12 @@ SECONDS = 10
 
 CASES = all_cases()
 FIRST = {next(found).name for _, found in groupby(sorted(CASES, key=lambda one: one.kind), lambda one: one.kind)}
-Description = dict[str, tuple[object, ...]]
-_LOCK, _DATABASE = "var/lib/intact/private/lock", "var/lib/intact/installed.db"
-
-
-class Target:
-    """A root that trusts the key, with a package in it, and a server for commands beside it."""
-
-    def __init__(self, place: Path, server: Server) -> None:
-        self.place = place
-        self.root = place / "root"
-        self.server = server
-        self.original: Description = {}
-        self.root.mkdir()
-        (place / "key.pub").write_text(f"{KEY.public.line}\n")
-        assert server.run("--root", "root", "key", "trust", "key.pub", "--yes").code == 0
-
-    def put(self, content: bytes) -> None:
-        """Make this the bundle."""
-        (self.place / "bundle.tar.zst").write_bytes(content)
-
-    def described(self) -> Description:
-        """Describe all of the root, with the state directory and all that is in it.
-
-        The lock says who had it last, and the history that an attempt was discarded: nothing else may change.
-        """
-        found = {str(path.relative_to(self.root)): _description(path) for path in self.root.rglob("*")}
-        found[_LOCK] = found[_LOCK][:-1]
-        with closing(sqlite3.connect(f"file:{self.root / _DATABASE}?mode=ro&immutable=1", uri=True)) as database:
-            rows = tuple(line for line in database.iterdump() if "'discarded'" not in line)
-        found[_DATABASE] = (*found[_DATABASE][:-1], rows)
-        return found
-
-
-def _description(path: Path) -> tuple[object, ...]:
-    status = path.lstat()
-    kept = (status.st_mode, status.st_uid, status.st_gid, status.st_nlink)
-    return (*kept, path.read_bytes()) if stat.S_ISREG(status.st_mode) else kept
 
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
-    found = Path(os.environ.get("TMPDIR", "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"))
-    folder = found / f"intact-malformed-{os.getpid()}"
-    folder.mkdir()
-    yield folder
-    shutil.rmtree(folder)
+    with fast_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
