@@ -115,9 +115,7 @@ def test_sec_28_time_mode_owner_and_attributes_of_the_file_decide_nothing(
     assert planned(target, "link.tar.zst") == planned(target, "bundle.tar.zst")
 
 
-def test_sec_28_how_the_head_is_stored_decides_nothing(
-    target: Target, stored: bytes, tmp_path: Path
-) -> None:
+def test_sec_28_how_the_head_is_stored_decides_nothing(target: Target, stored: bytes, tmp_path: Path) -> None:
     """Frame 0 is not signed itself: another compression of it, and signatures of strangers, change nothing."""
     (tmp_path / "b").write_bytes(stored)
     with open_bundle(tmp_path / "b", "b") as bundle:

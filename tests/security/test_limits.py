@@ -66,7 +66,9 @@ def _open_with_a_head(extra: int) -> None:
 
 def _xattrs(extra: int) -> None:
     value = f'xattrs = {{"user.x" = "{"eHh4" * 100}"}}'
-    parse_manifest(TEXT.replace("size = 0", f"size = 0, {value}").encode(), limits=lowered("xattrs", 306 - extra))
+    parse_manifest(
+        TEXT.replace("size = 0", f"size = 0, {value}").encode(), limits=lowered("xattrs", 306 - extra)
+    )
 
 
 def _window(extra: int) -> None:
@@ -138,6 +140,19 @@ def _hooks(body: Callable[[int], str]) -> Callable[[int], str]:
     return lambda count: featured.replace("[payload]", f"{body(count)}\n[payload]")
 
 
+def _with_size(count: int) -> str:
+    """Let the second file have so many bytes, in as many frames as that needs."""
+    length = len(STREAM) + count + -count % 512
+    whole, rest = divmod(length, 16 << 20)
+    digest = "0" * 64
+    rows = [f'{{compressed = 1, size = {16 << 20}, sha256 = "{digest}"}}'] * whole
+    rows += [f'{{compressed = 1, size = {rest}, sha256 = "{digest}"}}'] if rest else []
+    before, _, behind = TEXT.partition("frames = [")
+    return f"{before}frames = [{', '.join(rows)}]{behind.partition(']')[2]}".replace(
+        "size = 0", f"size = {count}"
+    )
+
+
 HOOK = '[[hook]]\nwhen = "after"\ncommand = ["/bin/x"]\n'
 SIZES: dict[str, tuple[int, Callable[[int], str]]] = {
     "bytes of a path": (1024, lambda count: _directory(_long_path(count))),
@@ -149,13 +164,22 @@ SIZES: dict[str, tuple[int, Callable[[int], str]]] = {
     "characters of a summary": (1024, _package(lambda count: f'summary = "{"ü" * count}"')),
     "characters of a license": (1024, _package(lambda count: f'license = "{"a" * count}"')),
     "seconds of creation": (8**11 - 1, _text("created = 1600000000", lambda count: f"created = {count}")),
-    "bytes of a file": (8**11 - 1, lambda count: _with_size(count)),
+    "bytes of a file": (8**11 - 1, _with_size),
     "number of an owner": (2**31 - 2, _text("size = 0", lambda count: f'size = 0, owner = "{count}"')),
     "characters of an owner": (32, _text("size = 0", lambda count: f'size = 0, group = "{"g" * count}"')),
-    "bytes of a target": (4095, lambda count: f"{TEXT}symlinks = [{{path = 'l', target = '{'t' * count}'}}]\n"),
-    "characters of an attribute": (250, _text("size = 0", lambda count: f'size = 0, xattrs = {{"user.{"x" * count}" = ""}}')),
+    "bytes of a target": (
+        4095,
+        lambda count: f"{TEXT}symlinks = [{{path = 'l', target = '{'t' * count}'}}]\n",
+    ),
+    "characters of an attribute": (
+        250,
+        _text("size = 0", lambda count: f'size = 0, xattrs = {{"user.{"x" * count}" = ""}}'),
+    ),
     "hooks": (32, _hooks(lambda count: HOOK * count)),
-    "words of a command": (64, _hooks(lambda count: HOOK.replace('"/bin/x"', '"/bin/x"' + ', "w"' * (count - 1)))),
+    "words of a command": (
+        64,
+        _hooks(lambda count: HOOK.replace('"/bin/x"', '"/bin/x"' + ', "w"' * (count - 1))),
+    ),
     "bytes of a word": (4096, _hooks(lambda count: HOOK.replace('"/bin/x"', f'"/bin/x", "{"w" * count}"'))),
     "seconds of a hook": (3600, _hooks(lambda count: f"{HOOK}timeout = {count}\n")),
 }
@@ -167,17 +191,6 @@ def _directory(path: str) -> str:
 
 def _long_path(count: int) -> str:
     return "/".join(["d" * 200] * 5) + "/" + "f" * (count - 1005)
-
-
-def _with_size(count: int) -> str:
-    """Let the second file have so many bytes, in as many frames as that needs."""
-    length = len(STREAM) + count + -count % 512
-    whole, rest = divmod(length, 16 << 20)
-    digest = "0" * 64
-    rows = [f'{{compressed = 1, size = {16 << 20}, sha256 = "{digest}"}}'] * whole
-    rows += [f'{{compressed = 1, size = {rest}, sha256 = "{digest}"}}'] if rest else []
-    before, _, behind = TEXT.partition("frames = [")
-    return f"{before}frames = [{', '.join(rows)}]{behind.partition(']')[2]}".replace("size = 0", f"size = {count}")
 
 
 @pytest.mark.parametrize("what", SIZES)

@@ -24,7 +24,9 @@ SECONDS = 10
 """Of processor time: far above what any takes (most: 0.03 s), far below a hang."""
 
 CASES = all_cases()
-FIRST = {next(found).name for _, found in groupby(sorted(CASES, key=lambda one: one.kind), lambda one: one.kind)}
+FIRST = {
+    next(found).name for _, found in groupby(sorted(CASES, key=lambda one: one.kind), lambda one: one.kind)
+}
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,12 @@ from support.command_line import PKG, clean_environment
 __all__ = ["Measured", "Server", "measuring"]
 
 _SECONDS_FOR_A_HANG = 60
-_LOADED = ("intact.cli.changing", "intact.operations.install", "intact.bundle.verified", "intact.trust.sshsig")
+_LOADED = (
+    "intact.cli.changing",
+    "intact.operations.install",
+    "intact.bundle.verified",
+    "intact.trust.sshsig",
+)
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def _become_command(arguments: list[str], streams: tuple[int, int], *, real: boo
         for number, stream in enumerate((nowhere, *streams)):
             os.dup2(stream, number)
         if real:
-            os.execv(PKG, [str(PKG), *arguments])
+            os.execv(PKG, [str(PKG), *arguments])  # noqa: S606  it is the program itself
         code = _call(arguments)
     except BaseException:  # noqa: BLE001  it is told as the interpreter would
         traceback.print_exc()

@@ -52,7 +52,9 @@ class Target:
         """
         found = {str(path.relative_to(self.root)): _description(path) for path in self.root.rglob("*")}
         found[_LOCK] = found[_LOCK][:-1]
-        with closing(sqlite3.connect(f"file:{self.root / _DATABASE}?mode=ro&immutable=1", uri=True)) as database:
+        with closing(
+            sqlite3.connect(f"file:{self.root / _DATABASE}?mode=ro&immutable=1", uri=True)
+        ) as database:
             rows = tuple(line for line in database.iterdump() if "'discarded'" not in line)
         found[_DATABASE] = (*found[_DATABASE][:-1], rows)
         return found

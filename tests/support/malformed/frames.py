@@ -8,7 +8,16 @@ from intact.bundle.head import MANIFEST_NAME
 from intact.bundle.tarstream import member_header
 from intact.bundle.zstdframes import ZSTD_MAGIC, compress_frame
 from intact.model.manifest import Frame
-from support.malformed.case import STREAM, Case, bundle_of, frame_row, good_bundle, head_of, manifest_of, named
+from support.malformed.case import (
+    STREAM,
+    Case,
+    bundle_of,
+    frame_row,
+    good_bundle,
+    head_of,
+    manifest_of,
+    named,
+)
 
 __all__ = ["frame_cases"]
 
@@ -90,10 +99,17 @@ def _first_frames() -> list[Case]:
         ("empty-frame-first", _standard(b"") + good, "cut off"),
         ("reserved-bit", _flagged(first, 0b1000) + rest, "reserved bits"),
         ("unused-bit", _flagged(first, 0b1_0000) + rest, "reserved bits"),
-        *[(f"dictionary-id-{code}", _flagged(first, code) + rest, "needs a dictionary") for code in (1, 2, 3)],
+        *[
+            (f"dictionary-id-{code}", _flagged(first, code) + rest, "needs a dictionary")
+            for code in (1, 2, 3)
+        ],
         ("dictionary-without-id", unnamed + rest, "the head of the bundle is not in order"),
         ("no-checksum", _standard(plain, write_checksum=False) + rest, "has no checksum"),
-        ("checksum-flag-cleared", _altered(first, 4, bytes([first[4] & ~_CHECKSUM])) + rest, "has no checksum"),
+        (
+            "checksum-flag-cleared",
+            _altered(first, 4, bytes([first[4] & ~_CHECKSUM])) + rest,
+            "has no checksum",
+        ),
         ("checksum-wrong", first[:-1] + bytes([first[-1] ^ 1]) + rest, "is damaged"),
         ("checksum-cut", first[:-4] + rest, "is damaged"),
         ("content-size-missing", _streamed(plain) + rest, "does not say its content size"),
@@ -102,7 +118,11 @@ def _first_frames() -> list[Case]:
         ("content-size-zero", _altered(first, 5, bytes(2)) + rest, "the zstd frame"),
         ("reserved-block-kind", _raw_blocks(b"", 9, _block(3, 9, bytes(9), last=True)) + rest, "damaged"),
         ("block-too-large", _raw_blocks(b"", 9, _block(0, 200_000, bytes(9), last=True)) + rest, "damaged"),
-        ("second-frame-in-the-head", compress_frame(plain[:1024], 3) + compress_frame(plain[1024:], 3), "cut off"),
+        (
+            "second-frame-in-the-head",
+            compress_frame(plain[:1024], 3) + compress_frame(plain[1024:], 3),
+            "cut off",
+        ),
         ("head-twice", first + first + rest, "frame 1 of 1 was altered"),
         ("skippable-frame-between", first + _SKIPPABLE + bytes(4) + rest, "frame 1 of 1 was altered"),
         ("byte-between", first + b"\0" + rest, "frame 1 of 1 was altered"),
@@ -150,7 +170,10 @@ def _payload_frames() -> list[Case]:
         "with-skippable-frame": (right + _SKIPPABLE + bytes(4), "is damaged"),
         "behind-skippable-frame": (_SKIPPABLE + bytes(4) + right, "no zstd frame here"),
         "with-empty-frame": (right + _standard(b""), "is damaged"),
-        "two-frames": (compress_frame(STREAM[:100], 3) + compress_frame(STREAM[100:], 3), "100 bytes instead of"),
+        "two-frames": (
+            compress_frame(STREAM[:100], 3) + compress_frame(STREAM[100:], 3),
+            "100 bytes instead of",
+        ),
         "empty": (_standard(b""), "holds 0 bytes instead of"),
         "nothing": (b"", "no zstd frame here"),
         "legacy-magic": (b"\x27" + right[1:], "no zstd frame here"),
@@ -166,9 +189,7 @@ def _payload_frames() -> list[Case]:
         "window-one-step-too-large": (_with_window(plain, (13 << 3) | 1), "a window of 9437184 bytes"),
     }
     rows = [
-        (name, bundle_of(stored=[frame]), said)
-        for name, (frame, said) in stored.items()
-        if name != "nothing"
+        (name, bundle_of(stored=[frame]), said) for name, (frame, said) in stored.items() if name != "nothing"
     ]
     rows.append(("nothing", bundle_of(stored=[b""]), stored["nothing"][1]))
     return named("sec_12", "payload-frame", rows)
@@ -187,7 +208,10 @@ def _tables() -> list[Case]:
     longer = Frame(row.compressed + 1, row.size, row.digest)
     shorter = Frame(row.compressed - 1, row.size, row.digest)
     other = Frame(row.compressed, row.size, frame_row(b"other", 5).digest)
-    moved = [Frame(true[0].compressed, 2001, true[0].digest), Frame(true[1].compressed, len(STREAM) - 2001, true[1].digest)]
+    moved = [
+        Frame(true[0].compressed, 2001, true[0].digest),
+        Frame(true[1].compressed, len(STREAM) - 2001, true[1].digest),
+    ]
     rows = [
         ("frames-swapped", _table_bundle(true, half[1], half[0]), "frame 1 of 2"),
         ("first-frame-missing", _table_bundle(true, half[1]), "frame 1 of 2"),
@@ -202,10 +226,22 @@ def _tables() -> list[Case]:
         ("compressed-one-less", _table_bundle([shorter], whole), "was altered"),
         ("digest-of-something-else", _table_bundle([other], whole), "was altered"),
         ("size-zero", _table_bundle([row, Frame(9, 0, row.digest)], whole), "no frame is empty"),
-        ("compressed-beyond-its-bound", _table_bundle([Frame(9_000, row.size, row.digest)], whole), "any compressor"),
+        (
+            "compressed-beyond-its-bound",
+            _table_bundle([Frame(9_000, row.size, row.digest)], whole),
+            "any compressor",
+        ),
         ("compressed-beyond-all", _table_bundle([Frame(2**40, row.size, row.digest)], whole), "out of range"),
-        ("size-beyond-a-frame", _table_bundle([Frame(row.compressed, (16 << 20) + 1, row.digest)], whole), "out of range"),
-        ("size-of-2-to-the-64", _table_bundle([Frame(row.compressed, 2**64, row.digest)], whole), "out of range"),
+        (
+            "size-beyond-a-frame",
+            _table_bundle([Frame(row.compressed, (16 << 20) + 1, row.digest)], whole),
+            "out of range",
+        ),
+        (
+            "size-of-2-to-the-64",
+            _table_bundle([Frame(row.compressed, 2**64, row.digest)], whole),
+            "out of range",
+        ),
     ]
     return named("sec_12", "frame-table", rows)
 
@@ -217,7 +253,9 @@ def _bombs() -> list[Case]:
     right = compress_frame(STREAM, 3)
     repeated = b"".join(_block(1, 128 << 10, b"\0") for _ in range(20_000))
     claims = _raw_blocks(b"", 300 * _MIB, _block(1, 9, b"\0", last=True))
-    windowed = ZSTD_MAGIC + bytes([0b1100_0000 | _CHECKSUM, 13 << 3]) + struct.pack("<Q", 300 * _MIB) + bytes(9)
+    windowed = (
+        ZSTD_MAGIC + bytes([0b1100_0000 | _CHECKSUM, 13 << 3]) + struct.pack("<Q", 300 * _MIB) + bytes(9)
+    )
     small_claim = _raw_blocks(b"", 1000, repeated)
     rows = [
         ("zeros-in-frame-0", gibibyte, "grows to more than 64 times"),

@@ -115,7 +115,10 @@ def _signatures() -> list[Case]:
         "none": ([], "not signed"),
         "empty": ([b""], "signature"),
         "of-a-stranger": ([fixed_key(8).sign(text)], "this root does not know"),
-        "of-sixteen-strangers": ([fixed_key(20 + one).sign(text) for one in range(16)], "this root does not know"),
+        "of-sixteen-strangers": (
+            [fixed_key(20 + one).sign(text) for one in range(16)],
+            "this root does not know",
+        ),
         "over-another-manifest": ([KEY.sign(text + b"\n")], "signature"),
         "over-nothing": ([KEY.sign(b"")], "signature"),
         "of-another-namespace": ([KEY.sign(text, b"file")], "signature"),
@@ -144,7 +147,11 @@ def _signatures() -> list[Case]:
     unsigned = b"this is [ no TOML, and must not be read"
     rows += [
         ("none-and-no-toml", head_of(unsigned, []), "not signed"),
-        ("of-a-stranger-and-no-toml", head_of(unsigned, [fixed_key(8).sign(unsigned)]), "this root does not know"),
+        (
+            "of-a-stranger-and-no-toml",
+            head_of(unsigned, [fixed_key(8).sign(unsigned)]),
+            "this root does not know",
+        ),
     ]
     return named("sec_27", "signature", rows)
 

@@ -169,7 +169,9 @@ def _extensions() -> dict[str, bytes]:
         "SCHILY.acl.access": b"user::rwx",
         "LIBARCHIVE.xattr.user.x": b"eA==",
     }
-    members = {f"pax-{key.lower()}": _member(pax, _record(key, value)) + _RIGHT for key, value in records.items()}
+    members = {
+        f"pax-{key.lower()}": _member(pax, _record(key, value)) + _RIGHT for key, value in records.items()
+    }
     bad = {
         "pax-length-zero": b"0 path=x\n",
         "pax-length-negative": b"-9 path=x\n",
@@ -255,7 +257,9 @@ def _types() -> dict[str, bytes]:
         "high-bit": b"\xb0",
     }
     members = {name: _header(kind=kind) for name, kind in kinds.items()}
-    members["device-numbers"] = _header(kind=b"3", major=b"0000001\0", minor=b"0000003\0", size=b"%011o\0" % 0)
+    members["device-numbers"] = _header(
+        kind=b"3", major=b"0000001\0", minor=b"0000003\0", size=b"%011o\0" % 0
+    )
     members["file-with-device-numbers"] = _header(major=b"0000001\0", minor=b"0000003\0")
     members["directory-with-slash"] = _header(kind=b"0", name=b"usr/share/m/a/")
     return members
@@ -330,11 +334,19 @@ def _lists() -> list[Case]:
         ("not-in-the-manifest", bundle_of(STREAM, files={_A: FILES[_A]}), "add up to 5120 bytes"),
         ("not-in-the-payload", bundle_of(STREAM, files={**FILES, "usr/share/m/c": b""}), "add up to 5120"),
         ("no-member-for-no-file", bundle_of(STREAM, files={}), "add up to 5120 bytes"),
-        ("in-place-of-another", bundle_of(STREAM, files={_A: FILES[_A], "usr/share/m/c": b""}), "header of usr/share/m/c"),
+        (
+            "in-place-of-another",
+            bundle_of(STREAM, files={_A: FILES[_A], "usr/share/m/c": b""}),
+            "header of usr/share/m/c",
+        ),
         ("content-first-byte", _changed(512, b"y"), f"content of {_A} does not have the digest"),
         ("content-last-byte", _changed(3511, b"y"), f"content of {_A} does not have the digest"),
         ("content-of-zeros", _changed(512, bytes(3000)), f"content of {_A} does not have the digest"),
         ("size-of-another", bundle_of(STREAM, files={_A: b"x" * 3001, _B: b""}), f"archive header of {_A}"),
-        ("content-of-an-empty-file", bundle_of(_fitted(first + _member(second, b"x"))), f"archive header of {_B}"),
+        (
+            "content-of-an-empty-file",
+            bundle_of(_fitted(first + _member(second, b"x"))),
+            f"archive header of {_B}",
+        ),
     ]
     return named("sec_9", "list", rows)
