@@ -25,8 +25,10 @@ def fast_folder() -> Iterator[Path]:
     top = memory if os.access(memory, os.W_OK) else Path(os.environ.get("TMPDIR", "/tmp"))
     folder = top / f"intact-target-{os.getpid()}-{secrets.token_hex(4)}"
     folder.mkdir()
-    yield folder
-    shutil.rmtree(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 class Target:
