@@ -10,6 +10,7 @@ from intact.model.manifest import ANY_ARCHITECTURE
 from intact.operations.execute import execute
 from intact.operations.prepare import InstallOptions, prepare
 from intact.operations.receipt import Receipt
+from intact.operations.retaining import read_settings
 from intact.operations.root import Environment, Root, change
 from intact.operations.trusting import read_trust_store
 
@@ -40,7 +41,7 @@ def install(
         Conflict: it does not fit with what is there; all problems are named.
         Locked, MachineError, NoSpace, RecoveryFailed: see `model.errors`.
     """
-    store = read_trust_store(root)
+    store, limits = read_trust_store(root), read_settings(root).limits
     now = environment.clock()
     bundles = [
         verify(
@@ -49,6 +50,7 @@ def install(
             now=now,
             allow_unsigned=options.allow_unsigned,
             allow_expired=options.allow_expired,
+            limits=limits,
         )
         for source in sources
     ]
