@@ -20,6 +20,7 @@ from intact.model.paths import RelPath
 from intact.operations.execute import Prepared
 from intact.operations.hooks import HookOptions, plan_commands
 from intact.operations.locate import Locator
+from intact.operations.reserved import reserved_places
 from intact.operations.root import Root
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
 from intact.operations.ways import open_ways
@@ -81,6 +82,7 @@ def prepare(
     problems += unknown + decisions.problems
     brought = [one.location for one in decisions.changes if one.new is not None]
     problems += open_ways(root, database, situation.wanted, brought)
+    problems += reserved_places(root, database, situation.wanted, brought)
     if problems:
         raise Conflict(
             "this cannot be installed as it is" if bundles else "this cannot be removed as it is",
