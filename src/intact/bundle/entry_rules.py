@@ -14,7 +14,6 @@ from intact.model.paths import RelPath
 __all__ = ["check_entries", "is_privileged"]
 
 _STATE = RelPath("var/lib/intact")
-_OURS = ".intact"  # holds slots at the top of each mount
 _VOLATILE = (RelPath("proc"), RelPath("sys"), RelPath("dev"), RelPath("run"))
 _ROOTS = frozenset({"root", "0"})
 _FIRST_PARTS = frozenset({*_VOLATILE, "var"})
@@ -77,8 +76,6 @@ def _by_path(entries: Sequence[Entry], place_of: Callable[[int], str], faults: F
 
 
 def _reserved(entry: Entry) -> str | None:
-    if _OURS in entry.path and _OURS in entry.path.parts:
-        return f"{_OURS} is the name of pkg's own directories"
     first = entry.path.partition("/")[0]
     if first not in _FIRST_PARTS:
         return None
