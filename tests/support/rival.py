@@ -3,16 +3,19 @@
 import ctypes
 import os
 import random
+import select
+import shutil
 import signal
 import stat
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import shared_memory
 from pathlib import Path
 
-__all__ = ["NOBODY", "Rival", "become", "described", "rival_at_work"]
+__all__ = ["NOBODY", "Rival", "become", "described", "exchange", "rival_at_work"]
 
 NOBODY = 65534
 _EXCHANGE = 2
@@ -50,15 +53,15 @@ def exchange(one: Path, other: Path) -> bool:
     return done == 0
 
 
-def _lures(place: Path, outside: Path, secret: bytes) -> list[Callable[[Path], None]]:
+def _lures(outside: Path) -> list[Callable[[Path], None]]:
     """Ways to make something that leads away, at a path."""
-    del place, secret
     return [
         lambda at: at.symlink_to(outside),
         lambda at: at.symlink_to(outside / "file"),
         lambda at: at.symlink_to("../../etc"),
-        lambda at: os.mkfifo(at),
+        os.mkfifo,
         lambda at: at.mkdir(),
+        lambda at: at.mkdir(0),
         lambda at: void(at.write_text("bait")),
     ]
 
@@ -71,15 +74,20 @@ def _remove(path: Path) -> None:
     with suppress(OSError):
         path.unlink()
     with suppress(OSError):
-        path.rmdir()
+        path.chmod(0o700)
+    shutil.rmtree(path, ignore_errors=True)  # what root has written into his directory, too
 
 
 def _swap_around(place: Path, outside: Path, secret: bytes, counters: memoryview) -> None:
     chance = random.Random(14)  # noqa: S311  a test wants the same order each time
+    home, place = place, Path()  # he sits in it, also when it has been moved away
     lure = place / ".lure"
     links = [place / name for name in ("hard-1", "hard-2")]  # made by root, as before protected_hardlinks
-    lures = _lures(place, outside, secret)
+    lures = _lures(outside)
     while True:
+        if chance.random() < 0.05:
+            with suppress(OSError):
+                os.chdir(home)
         names = [place / name for name in ("sub", "file", "tool", "sub/inner", "secret")]
         victim = chance.choice(names)
         if chance.random() < 0.2:
@@ -107,22 +115,30 @@ def _swap_around(place: Path, outside: Path, secret: bytes, counters: memoryview
 @contextmanager
 def rival_at_work(place: Path, outside: Path, secret: bytes) -> Iterator[Rival]:
     """Let uid 65534 swap what stands in his directory `place` for links to `outside`, until the end of the block."""
-    shared = shared_memory.SharedMemory(create=True, size=16)
+    shared = shared_memory.SharedMemory(create=True, size=24)
+    assert shared.buf is not None
     counters = shared.buf.cast("q")
     child = os.fork()
     if child == 0:
         try:
+            os.chdir(place)
             become(NOBODY)
+            counters[2] = 1
             _swap_around(place, outside, secret, counters)
+        except BaseException:  # noqa: BLE001  nobody else would tell
+            traceback.print_exc()
         finally:
             os._exit(1)
+    end = os.pidfd_open(child)
     try:
+        while not counters[2]:
+            time.sleep(0.001)
         yield Rival(counters)
-        assert os.waitpid(child, os.WNOHANG) == (0, 0), "the other user has stopped early"
+        assert not select.select([end], [], [], 0)[0], "the other user has stopped early"
     finally:
-        os.kill(child, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            os.waitpid(child, 0)
+        signal.pidfd_send_signal(end, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(end)
         counters.release()
         shared.close()
         shared.unlink()
