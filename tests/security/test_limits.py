@@ -199,3 +199,15 @@ def test_sec_11_each_size_of_a_manifest_holds_at_the_limit_and_one_beyond(what: 
     parse_manifest(text(most).encode())
     with pytest.raises(BundleRefused):
         parse_manifest(text(most + 1).encode())
+
+
+def test_sec_11_an_administrator_decides_how_large_bundles_may_be(trusting: Desk) -> None:
+    bundle = trusting.bundle("app", "1", {"usr/a": "a" * 100, "usr/b": "b"})
+    settings = trusting.root / "etc/intact/settings.toml"
+    settings.parent.mkdir(parents=True)
+    for text, says in (("entries = 1", "1"), ('content = "100 B"', "100")):
+        settings.write_text(f"[limits]\n{text}\n")
+        refused = trusting("install", bundle)
+        assert (refused.code, says in refused.err) == (3, True)
+    settings.write_text('[limits]\nentries = 2\ncontent = "101 B"\n')
+    trusting.good("install", bundle)

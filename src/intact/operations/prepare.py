@@ -15,14 +15,15 @@ from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, Symli
 from intact.model.errors import Conflict
 from intact.model.installed import InstalledPackage, OwnedEntry
 from intact.model.manifest import Manifest
-from intact.model.objects import Kind, NewDirectory, NewFile, NewHardlink
+from intact.model.objects import Kind, NewFile, NewHardlink
 from intact.model.paths import RelPath
 from intact.operations.execute import Prepared
 from intact.operations.hooks import HookOptions, plan_commands
 from intact.operations.locate import Locator
+from intact.operations.reserved import reserved_places
 from intact.operations.root import Root
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
-from intact.operations.ways import look_at_ways
+from intact.operations.ways import open_ways
 from intact.plan.assemble import assemble
 from intact.plan.changes import Decisions, decide
 from intact.plan.config import NEW_SUFFIX
@@ -84,11 +85,9 @@ def prepare(
     situation, unknown = _survey(root, database, bundles, removed, options)
     decisions = decide(replace(situation, may_take_over=_takeovers(incoming, facts)))
     problems += unknown + decisions.problems
-    if bundles:
-        arriving = (one.location for one in decisions.changes if one.new is not None)
-        dangers, notes = look_at_ways(root.disk, arriving, _declared_owners(situation))
-        problems += dangers
-        decisions.notes.extend(notes)
+    brought = [one.location for one in decisions.changes if one.new is not None]
+    problems += open_ways(root, database, situation.wanted, brought)
+    problems += reserved_places(root, database, situation.wanted, brought)
     if problems:
         raise Conflict(
             "this cannot be installed as it is" if bundles else "this cannot be removed as it is",
@@ -100,17 +99,6 @@ def prepare(
             f"not root: what is installed belongs to uid {os.geteuid()}, without set-id bits"
         )
     return _prepared(root, database, bundles, removed, (situation, decisions), (options, now))
-
-
-def _declared_owners(situation: Situation) -> set[tuple[RelPath, int]]:
-    """Say whom directories belong to, as packages have it."""
-    arriving = {
-        (at, one.new.attributes.uid)
-        for at, entries in situation.wanted.items()
-        for one in entries
-        if isinstance(one.new, NewDirectory)
-    }
-    return arriving | {(at, one.uid) for at, entries in situation.staying.items() for one in entries}
 
 
 def _takeovers(

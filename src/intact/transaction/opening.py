@@ -173,5 +173,5 @@ def read_opening(disk: Disk, places: TransactionPlaces, expected: Digest) -> Ope
             mounts=tuple(RelPath.parse(one) if one else ROOT for one in value["mounts"]),
             undoes=tuple(map(int, value["undoes"])),
         )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:  # none of ours
         raise JournalDamaged(f"the opening cannot be read ({error})", path=f"/{places.opening}") from error
