@@ -25,6 +25,7 @@ from intact.bundle.zstdframes import (
 )
 from intact.model.errors import BundleRefused, IntactError
 from intact.model.limits import DEFAULT_LIMITS, Limits
+from support.command_line import Desk
 from support.malformed.case import FILES, STREAM, frame_row, manifest_of
 
 TEXT = manifest_of([frame_row(b"stored", len(STREAM))]).decode()
