@@ -117,7 +117,7 @@ class Database:
         if application != APPLICATION_ID or version != FORMAT:
             self._refuse("it is not a database of Intact")
         made = self._rows("SELECT type, sql FROM sqlite_master", (), tuple)
-        if sorted(sql for _, sql in made if sql is not None) != STATEMENTS or any(
+        if sorted(str(sql) for _, sql in made if sql is not None) != STATEMENTS or any(
             kind != "index" for kind, sql in made if sql is None
         ):
             self._refuse("it has other tables, indexes, views or triggers than a database of Intact")
