@@ -1,0 +1,283 @@
+"""Acts. Where can something be tried so that nothing is left behind, and nothing can hang?
+
+A scratch directory has a random name and is opened once; everything in it is reached through its descriptor. It is
+removed when the block ends, also by Ctrl-C, SIGTERM and SIGHUP. Each experiment runs in a process of its own, which
+leads a process group: after its time, or when we are interrupted, the whole group is killed. If we are killed
+ourselves, the kernel kills the processes (PR_SET_PDEATHSIG, prctl(2)), and only the scratch directory stays.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import secrets
+import select
+import signal
+import stat
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from intact.model.errors import machine_error
+from intact.model.probes import Mounted, Outcome, Result
+from intact.system.signals import signals_held
+
+__all__ = ["Experiment", "Scratch", "die_with_parent", "mounted_at", "scratch_directory"]
+
+_PREFIX = ".intact-probe-"
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_MOST_ANSWER = 1 << 16
+_PR_SET_PDEATHSIG = 1
+_SECONDS_TO_DIE = 5.0
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+Experiment = Callable[[int], Outcome]
+"""Something to try in the empty directory with this descriptor, which is also the working directory."""
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this new process when the one that made it is gone."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+class Scratch:
+    """An empty directory for experiments.
+
+    Attributes:
+        fd: its descriptor.
+        place: the absolute path of the directory that it is in.
+    """
+
+    def __init__(self, fd: int, place: str) -> None:
+        self.fd = fd
+        self.place = place
+
+    def tried(self, experiment: Experiment, seconds: float) -> Outcome:
+        """Make an experiment in a process of its own, in an empty directory of its own.
+
+        Args:
+            seconds: after which it counts as hanging.
+        """
+        try:
+            with _directory_below(self.fd) as fd:
+                return _in_a_process(experiment, fd, seconds)
+        except OSError as error:
+            name = errno.errorcode.get(error.errno or 0, "unknown error")
+            return Outcome(Result.UNTRIED, name, f"the scratch directory fails: {name}")
+
+
+@contextmanager
+def scratch_directory(directory: str) -> Iterator[Scratch]:
+    """Make a scratch directory in `directory`; it and all that is in it is gone when the block ends.
+
+    Raises:
+        MachineError: the directory cannot be opened, or nothing can be created in it.
+    """
+    parent = _opened(directory)
+    name = _PREFIX + secrets.token_hex(8)
+    made, fd = False, -1
+    try:
+        with _hanging_up_interrupts():
+            try:
+                with signals_held():
+                    os.mkdir(name, 0o700, dir_fd=parent)
+                    made = True
+                    fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+            except OSError as error:
+                raise _told("create", error, directory) from error
+            yield Scratch(fd, os.readlink(f"/proc/self/fd/{parent}"))
+    finally:
+        with signals_held():
+            if made:
+                _clear(fd)
+                with suppress(OSError):
+                    os.rmdir(name, dir_fd=parent)
+            for one in (fd, parent):
+                if one >= 0:
+                    os.close(one)
+
+
+def _opened(directory: str) -> int:
+    try:
+        return os.open(directory, _OPEN_DIRECTORY)
+    except OSError as error:
+        raise _told("open", error, directory) from error
+
+
+def _told(call: str, error: OSError, directory: str) -> Exception:
+    told = machine_error(call, error, directory)
+    told.root_state = "nothing was tried"
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        told.remedy = "name a directory that this user may write to, or run it as root"
+    return told
+
+
+@contextmanager
+def _hanging_up_interrupts() -> Iterator[None]:
+    """Let the terminal's end be an interrupt, so that what has begun is tidied up."""
+    unheeded = signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL
+    if unheeded or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGHUP, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@contextmanager
+def _directory_below(scratch: int) -> Iterator[int]:
+    name = secrets.token_hex(4)
+    fd = -1
+    os.mkdir(name, 0o700, dir_fd=scratch)
+    try:
+        fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=scratch)
+        yield fd
+    finally:
+        if fd >= 0:
+            _clear(fd)
+            os.close(fd)
+        with suppress(OSError):  # it is tried again at the end
+            os.rmdir(name, dir_fd=scratch)
+
+
+def _clear(directory: int) -> None:
+    """Remove what is in a directory, as far as that is possible; no link is followed."""
+    if directory < 0:
+        return
+    with suppress(OSError):
+        for name in os.listdir(directory):
+            with suppress(OSError):
+                _remove(directory, name)
+
+
+def _remove(directory: int, name: str) -> None:
+    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(name, dir_fd=directory)
+        return
+    fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        _clear(fd)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=directory)
+
+
+def _in_a_process(experiment: Experiment, directory: int, seconds: float) -> Outcome:
+    reading, writing = os.pipe()
+    process = 0
+    try:
+        with signals_held(), warnings.catch_warnings():
+            # Other threads may run while tests do; the new process needs none of their locks.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process = os.fork()
+            if process == 0:
+                _serve(experiment, directory, writing)
+        os.close(writing)
+        writing = -1
+        return _answer(reading, seconds)
+    finally:
+        with signals_held():
+            if process:
+                _end(process)
+            for one in (reading, writing):
+                if one >= 0:
+                    os.close(one)
+
+
+def _serve(experiment: Experiment, directory: int, writing: int) -> None:
+    """In the new process: make the experiment, tell, and end."""
+    try:
+        os.setsid()  # Ctrl-C is for our parent, who kills the group
+        die_with_parent()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.fchdir(directory)
+        outcome = _tolerant(experiment, directory)
+        os.write(writing, json.dumps([outcome.result.value, outcome.errno, outcome.fact]).encode())
+    finally:
+        os._exit(0)
+
+
+def _tolerant(experiment: Experiment, directory: int) -> Outcome:
+    try:
+        return experiment(directory)
+    except OSError as error:  # what an experiment asks about it catches itself; this is its preparation
+        name = errno.errorcode.get(error.errno or 0, "unknown error")
+        return Outcome(Result.UNTRIED, name, f"its preparation failed: {name}")
+    except Exception as error:  # noqa: BLE001  one experiment must not take the others' answers with it
+        return Outcome(Result.UNTRIED, "", f"it broke: {type(error).__name__}: {error}")
+
+
+def _answer(reading: int, seconds: float) -> Outcome:
+    deadline = time.monotonic() + seconds
+    poll = select.poll()
+    poll.register(reading, select.POLLIN)
+    while (left := deadline - time.monotonic()) > 0:
+        if poll.poll(left * 1000):
+            text = os.read(reading, _MOST_ANSWER)
+            if not text:
+                return Outcome(Result.UNTRIED, "", "its process died")
+            result, name, fact = json.loads(text)
+            return Outcome(Result(result), name, fact)
+    return Outcome(Result.UNTRIED, "ETIMEDOUT", f"no answer within {seconds:g} s")
+
+
+def _end(process: int) -> None:
+    """Kill it and all that it has started; wait for it, but not for ever (a dead network filesystem)."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+    deadline = time.monotonic() + _SECONDS_TO_DIE
+    while os.waitpid(process, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def mounted_at(fd: int) -> Mounted:
+    """Tell on which mount a directory is."""
+    flags = os.fstatvfs(fd).f_flag
+    kind = place = source = ""
+    options: tuple[str, ...] = ()
+    for line in _mount_lines(fd):
+        before, _, after = line.partition(" - ")
+        fields, rest = before.split(" "), after.split(" ")
+        kind, source, place = rest[0], _plain(rest[1]), _plain(fields[4])
+        options = tuple(dict.fromkeys([*fields[5].split(","), *rest[2].split(",")]))
+    return Mounted(
+        kind=kind,
+        mount_point=place,
+        source=source,
+        options=options,
+        noexec=bool(flags & os.ST_NOEXEC),
+        nosuid=bool(flags & os.ST_NOSUID),
+        read_only=bool(flags & os.ST_RDONLY),
+    )
+
+
+def _mount_lines(fd: int) -> list[str]:
+    """Return the line of the mount table that a descriptor's own mount has, see proc_pid_mountinfo(5)."""
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as facts:
+            numbers = [line.split()[1] for line in facts if line.startswith("mnt_id:")]
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+            return [line.rstrip("\n") for line in table if line.split(" ")[0] in numbers]
+    except OSError:
+        return []
+
+
+def _plain(text: str) -> str:
+    for escaped, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(escaped, plain)
+    return text
