@@ -66,7 +66,17 @@ def main() -> int:
     """Run the tests and write the page; return the exit code of the tests."""
     with tempfile.TemporaryDirectory() as place:
         junit = Path(place) / "junit.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", f"--junit-xml={junit}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "-p",
+            "no:cacheprovider",
+            f"--junit-xml={junit}",
+        ]
         ended = subprocess.run([*command, "tests/security"], cwd=TOP, check=False)
         found = results(junit)
     lines = []

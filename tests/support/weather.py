@@ -6,13 +6,15 @@ It refuses what some systems refuse, so that the ways round it can be tried here
     --ignore-flags    … or takes them and does a plain rename (some FUSE filesystems)
     --no-links        link(2) is refused (vfat, many FUSE filesystems): EPERM
     --busy            a file that is open for execution can't be renamed over or removed (HP-UX): ETXTBSY;
-                      a file counts as running if its name is in the file `running` beside the mirrored directory
+                      a file counts as running if a line of the file `running` beside the mirrored directory is its
+                      name, or a pattern of it
     --unstable        inode numbers change with every look
 
     python -m support.weather MOUNTPOINT MIRRORED [FLAG...]
 """
 
 import errno
+import fnmatch
 import gc
 import itertools
 import os
@@ -49,7 +51,7 @@ class _Mirror(mfusepy.Operations):  # type: ignore[misc]  # untyped
     def _insist_on_idle(self, path: str) -> None:
         if "--busy" not in self._manners or not self._running.exists():
             return
-        if path in self._running.read_text().splitlines():
+        if any(fnmatch.fnmatchcase(path, line) for line in self._running.read_text().splitlines()):
             raise mfusepy.FuseOSError(errno.ETXTBSY)
 
     def getattr(self, path: str | None, fh: int | None = None) -> dict[str, Any]:

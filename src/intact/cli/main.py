@@ -37,6 +37,7 @@ _COMMANDS = MappingProxyType(
         "history": "intact.cli.history",
         "config": "intact.cli.asking",
         "verify": "intact.cli.checking",
+        "probe": "intact.cli.probing",
         "completion": "intact.cli.completing",
     }
 )
