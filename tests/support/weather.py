@@ -8,6 +8,8 @@ It refuses what some systems refuse, so that the ways round it can be tried here
     --busy            a file that is open for execution can't be renamed over or removed (HP-UX): ETXTBSY;
                       a file counts as running if a line of the file `running` beside the mirrored directory is its
                       name, or a pattern of it
+    --fold-case       names that differ by capitals only are one (macOS, FAT, ext4 with casefold)
+    --stuck           fsync never comes back (a network filesystem without its server)
     --unstable        inode numbers change with every look
 
     python -m support.weather MOUNTPOINT MIRRORED [FLAG...]
@@ -31,7 +33,7 @@ import mfusepy  # type: ignore[import-untyped]
 
 __all__ = ["MANNERS", "mirrored"]
 
-MANNERS = ("--no-flags", "--ignore-flags", "--no-links", "--busy", "--unstable")
+MANNERS = ("--no-flags", "--ignore-flags", "--no-links", "--busy", "--fold-case", "--stuck", "--unstable")
 _STAT = ("st_mode", "st_nlink", "st_size", "st_uid", "st_gid", "st_ino")
 _SECONDS_TO_MOUNT = 20
 
@@ -46,7 +48,7 @@ class _Mirror(mfusepy.Operations):  # type: ignore[misc]  # untyped
         self._numbers = itertools.count(1000)
 
     def _at(self, path: str) -> str:
-        return self._top + path
+        return self._top + (path.lower() if "--fold-case" in self._manners else path)
 
     def _insist_on_idle(self, path: str) -> None:
         if "--busy" not in self._manners or not self._running.exists():
@@ -137,6 +139,8 @@ class _Mirror(mfusepy.Operations):  # type: ignore[misc]  # untyped
         return 0
 
     def fsync(self, path: str, datasync: int, fh: int) -> int:  # noqa: ARG002
+        if "--stuck" in self._manners:
+            time.sleep(3600)
         os.fsync(fh)
         return 0
 

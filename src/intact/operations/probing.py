@@ -21,7 +21,8 @@ from intact.system.experiments_mappings import MAPPING_EXPERIMENTS
 from intact.system.experiments_names import NAME_EXPERIMENTS
 from intact.system.experiments_programs import PROGRAM_EXPERIMENTS, NotRunning, running_program
 from intact.system.linux import LinuxDisk
-from intact.system.scratch import Experiment, Scratch, mounted_at, scratch_directory
+from intact.system.mounts import mounted_at
+from intact.system.scratch import Experiment, Scratch, scratch_directory
 from intact.transaction.swap import move_new, swap
 
 __all__ = ["Probed", "probe"]
@@ -58,19 +59,18 @@ def probe(directory: str) -> Probed:
     """
     experiments = {**PROGRAM_EXPERIMENTS, **MAPPING_EXPERIMENTS, **NAME_EXPERIMENTS, **CONTENT_EXPERIMENTS}
     with scratch_directory(directory) as scratch:
+        mounted = mounted_at(scratch.fd)
         rows = [row_of(key, _tried(scratch, key, experiments[key])) for key in QUESTIONS]
         trials = {what: scratch.tried(trial, _SECONDS_TO_SYNC) for what, trial in _TRIALS.items()}
         strategies = [strategy_of(what, outcome) for what, outcome in trials.items()]
-        mounted = mounted_at(scratch.fd)
-        place = scratch.place
     system = os.uname()
     return Probed(
-        directory=place,
+        directory=scratch.place,
         kernel=f"{system.sysname} {system.release}",
         mounted=mounted,
         rows=tuple(rows),
         strategies=tuple(one for one in strategies if one is not None),
-        notes=notes_on(mounted, superuser=os.geteuid() == 0),
+        notes=notes_on(mounted, superuser=os.geteuid() == 0, left=scratch.left),
     )
 
 

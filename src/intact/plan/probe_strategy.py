@@ -61,8 +61,12 @@ def strategy_of(what: str, outcome: Outcome) -> Strategy | None:
     return Strategy(what, Way.NONE, outcome.errno or outcome.fact, _REASONS[Way.NONE])
 
 
-def notes_on(mounted: Mounted, *, superuser: bool) -> tuple[str, ...]:
-    """Say what the rows do not show."""
+def notes_on(mounted: Mounted, *, superuser: bool, left: str) -> tuple[str, ...]:
+    """Say what the rows do not show.
+
+    Args:
+        left: what could not be tidied up; empty for nothing.
+    """
     found = []
     if mounted.kind in _MEMORY:
         found.append("this filesystem is in memory: nothing on it outlives the power")
@@ -80,4 +84,6 @@ def notes_on(mounted: Mounted, *, superuser: bool) -> tuple[str, ...]:
         found.append("mounted with nosuid: set-user-id bits and capabilities are kept, but have no effect")
     if not superuser:
         found.append("run by a user who is not root: as root some answers may be others")
+    if left:
+        found.append(left)
     return tuple(found)

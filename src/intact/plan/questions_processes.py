@@ -99,8 +99,10 @@ PROCESS_QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
             {
                 Result.OLD: "It keeps the old one until it is started anew: restart services after an upgrade.",
                 Result.NEW: "It has the new one under its feet, without having been started anew.",
+                Result.REFUSED: "The process goes on, but nobody can open its old program any more, as /proc/PID/exe can elsewhere.",
                 Result.KILLED: _DIES,
             },
+            {Result.REFUSED: "goes on; its file cannot be opened"},
         ),
         "run-while-written": Question(
             _PROGRAM,

@@ -75,6 +75,7 @@ def _look(pages: mmap.mmap, asked: int, tell: int, others: tuple[int, int]) -> N
     try:
         die_with_parent()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.signal(signal.SIGBUS, signal.SIG_DFL)  # instead of a traceback (PYTHONFAULTHANDLER)
         for one in others:
             os.close(one)
         while os.read(asked, 1):

@@ -197,13 +197,15 @@ def _seen_afterwards(directory: int, program: RunningProgram) -> Outcome:
     """Compare what the process has open as its program, after another file took the name, with what it was."""
     link = f"/proc/{program.process.pid}/exe"
     before = _digest(PROGRAM)
-    try:
-        os.rename(_OTHER, PROGRAM, src_dir_fd=directory, dst_dir_fd=directory)
-        now, place = _digest(link), os.readlink(link)
-    except OSError as error:
-        return untried(f"{error.strerror} ({name_of(error)})")
+    done = attempt(lambda: os.rename(_OTHER, PROGRAM, src_dir_fd=directory, dst_dir_fd=directory))
+    if done.result is not Result.DONE:
+        return Outcome(Result.UNTRIED, done.errno, f"it cannot be renamed over ({done.errno})")
     if not program.answers():
         return Outcome(Result.KILLED, "", program.death())
+    try:
+        now, place = _digest(link), os.readlink(link)
+    except OSError as error:
+        return Outcome(Result.REFUSED, name_of(error))
     fact = "/proc/PID/exe ends in “(deleted)”" if place.endswith(" (deleted)") else f"/proc/PID/exe: {place}"
     return Outcome(Result.OLD if now == before else Result.NEW, "", fact)
 

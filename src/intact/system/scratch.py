@@ -22,16 +22,19 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from intact.model.errors import machine_error
-from intact.model.probes import Mounted, Outcome, Result
+from intact.model.probes import Outcome, Result
 from intact.system.signals import signals_held
 
-__all__ = ["Experiment", "Scratch", "die_with_parent", "mounted_at", "scratch_directory"]
+__all__ = ["Experiment", "Scratch", "die_with_parent", "scratch_directory"]
 
 _PREFIX = ".intact-probe-"
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MOST_ANSWER = 1 << 16
 _PR_SET_PDEATHSIG = 1
-_SECONDS_TO_DIE = 5.0
+_SECONDS_TO_DIE = 2.0
+_SECONDS_TO_REMOVE = 10.0
+_ATTEMPTS = 40
+_MOST_SILENCES = 3
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -50,24 +53,34 @@ class Scratch:
     Attributes:
         fd: its descriptor.
         place: the absolute path of the directory that it is in.
+        left: after its end, why it could not be removed; empty if it was.
     """
 
     def __init__(self, fd: int, place: str) -> None:
         self.fd = fd
         self.place = place
+        self.left = ""
+        self._silences = 0
 
     def tried(self, experiment: Experiment, seconds: float) -> Outcome:
         """Make an experiment in a process of its own, in an empty directory of its own.
 
+        A filesystem that has kept us waiting some times is not asked again.
+
         Args:
             seconds: after which it counts as hanging.
         """
-        try:
-            with _directory_below(self.fd) as fd:
-                return _in_a_process(experiment, fd, seconds)
-        except OSError as error:
-            name = errno.errorcode.get(error.errno or 0, "unknown error")
-            return Outcome(Result.UNTRIED, name, f"the scratch directory fails: {name}")
+        if self._silences >= _MOST_SILENCES:
+            return Outcome(Result.UNTRIED, "ETIMEDOUT", "the filesystem has stopped answering")
+        outcome = _in_a_process(lambda: _in_own_directory(self.fd, experiment), seconds)
+        self._silences += outcome.errno == "ETIMEDOUT"
+        return outcome
+
+
+def _in_own_directory(scratch: int, experiment: Experiment) -> Outcome:
+    with _directory_below(scratch) as fd:
+        os.fchdir(fd)
+        return experiment(fd)
 
 
 @contextmanager
@@ -79,7 +92,7 @@ def scratch_directory(directory: str) -> Iterator[Scratch]:
     """
     parent = _opened(directory)
     name = _PREFIX + secrets.token_hex(8)
-    made, fd = False, -1
+    made, fd, scratch = False, -1, None
     try:
         with _hanging_up_interrupts():
             try:
@@ -89,13 +102,13 @@ def scratch_directory(directory: str) -> Iterator[Scratch]:
                     fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
             except OSError as error:
                 raise _told("create", error, directory) from error
-            yield Scratch(fd, os.readlink(f"/proc/self/fd/{parent}"))
+            scratch = Scratch(fd, os.readlink(f"/proc/self/fd/{parent}"))
+            yield scratch
     finally:
         with signals_held():
-            if made:
-                _clear(fd)
-                with suppress(OSError):
-                    os.rmdir(name, dir_fd=parent)
+            left = _take_away(parent, name, fd) if made else ""
+            if scratch is not None and left:
+                scratch.left = f"{scratch.place}/{name} could not be removed ({left}): remove it later"
             for one in (fd, parent):
                 if one >= 0:
                     os.close(one)
@@ -150,6 +163,27 @@ def _directory_below(scratch: int) -> Iterator[int]:
             os.rmdir(name, dir_fd=scratch)
 
 
+def _take_away(parent: int, name: str, fd: int) -> str:
+    """Remove a directory and what is in it; return why it is still there."""
+    outcome = _in_a_process(lambda: _removed(parent, name, fd), _SECONDS_TO_REMOVE)
+    return "" if outcome.result is Result.DONE else outcome.errno or outcome.fact
+
+
+def _removed(parent: int, name: str, fd: int) -> Outcome:
+    """Try for a while: a killed process may keep its files for a moment longer (.nfsXXXX on NFS)."""
+    failure = ""
+    for _ in range(_ATTEMPTS):
+        _clear(fd)
+        try:
+            os.rmdir(name, dir_fd=parent)
+        except OSError as error:
+            failure = errno.errorcode.get(error.errno or 0, "unknown error")
+            time.sleep(_SECONDS_TO_REMOVE / _ATTEMPTS / 2)
+        else:
+            return Outcome(Result.DONE)
+    return Outcome(Result.REFUSED, failure)
+
+
 def _clear(directory: int) -> None:
     """Remove what is in a directory, as far as that is possible; no link is followed."""
     if directory < 0:
@@ -173,7 +207,7 @@ def _remove(directory: int, name: str) -> None:
     os.rmdir(name, dir_fd=directory)
 
 
-def _in_a_process(experiment: Experiment, directory: int, seconds: float) -> Outcome:
+def _in_a_process(act: Callable[[], Outcome], seconds: float) -> Outcome:
     reading, writing = os.pipe()
     process = 0
     try:
@@ -182,7 +216,7 @@ def _in_a_process(experiment: Experiment, directory: int, seconds: float) -> Out
             warnings.simplefilter("ignore", DeprecationWarning)
             process = os.fork()
             if process == 0:
-                _serve(experiment, directory, writing)
+                _serve(act, writing)
         os.close(writing)
         writing = -1
         return _answer(reading, seconds)
@@ -195,24 +229,23 @@ def _in_a_process(experiment: Experiment, directory: int, seconds: float) -> Out
                     os.close(one)
 
 
-def _serve(experiment: Experiment, directory: int, writing: int) -> None:
-    """In the new process: make the experiment, tell, and end."""
+def _serve(act: Callable[[], Outcome], writing: int) -> None:
+    """In the new process: do it, tell, and end."""
     try:
         os.setsid()  # Ctrl-C is for our parent, who kills the group
         die_with_parent()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.fchdir(directory)
-        outcome = _tolerant(experiment, directory)
+        outcome = _tolerant(act)
         os.write(writing, json.dumps([outcome.result.value, outcome.errno, outcome.fact]).encode())
     finally:
         os._exit(0)
 
 
-def _tolerant(experiment: Experiment, directory: int) -> Outcome:
+def _tolerant(act: Callable[[], Outcome]) -> Outcome:
     try:
-        return experiment(directory)
+        return act()
     except OSError as error:  # what an experiment asks about it catches itself; this is its preparation
         name = errno.errorcode.get(error.errno or 0, "unknown error")
         return Outcome(Result.UNTRIED, name, f"its preparation failed: {name}")
@@ -243,41 +276,3 @@ def _end(process: int) -> None:
     deadline = time.monotonic() + _SECONDS_TO_DIE
     while os.waitpid(process, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
         time.sleep(0.001)
-
-
-def mounted_at(fd: int) -> Mounted:
-    """Tell on which mount a directory is."""
-    flags = os.fstatvfs(fd).f_flag
-    kind = place = source = ""
-    options: tuple[str, ...] = ()
-    for line in _mount_lines(fd):
-        before, _, after = line.partition(" - ")
-        fields, rest = before.split(" "), after.split(" ")
-        kind, source, place = rest[0], _plain(rest[1]), _plain(fields[4])
-        options = tuple(dict.fromkeys([*fields[5].split(","), *rest[2].split(",")]))
-    return Mounted(
-        kind=kind,
-        mount_point=place,
-        source=source,
-        options=options,
-        noexec=bool(flags & os.ST_NOEXEC),
-        nosuid=bool(flags & os.ST_NOSUID),
-        read_only=bool(flags & os.ST_RDONLY),
-    )
-
-
-def _mount_lines(fd: int) -> list[str]:
-    """Return the line of the mount table that a descriptor's own mount has, see proc_pid_mountinfo(5)."""
-    try:
-        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as facts:
-            numbers = [line.split()[1] for line in facts if line.startswith("mnt_id:")]
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-            return [line.rstrip("\n") for line in table if line.split(" ")[0] in numbers]
-    except OSError:
-        return []
-
-
-def _plain(text: str) -> str:
-    for escaped, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(escaped, plain)
-    return text
