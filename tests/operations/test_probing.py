@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ FUSE = pytest.mark.skipif(
 )
 
 # What every filesystem of Linux that is made for Unix does; the rows about writing to a running program stand below.
-USUAL: Mapping[str, str] = {
+USUAL: dict[str, str] = {
     "program-runs": "yes",
     "running-rename-over": "yes",
     "running-exchange": "yes",
@@ -102,10 +102,10 @@ def writing_to_a_running_program(place: Path) -> str:
         program.unlink()
 
 
-@pytest.fixture(params=["tmpfs", pytest.param("ext4", marks=ROOT)])
+@pytest.fixture(params=["tmpfs", pytest.param("ext4", marks=ROOT), pytest.param("btrfs", marks=ROOT)])
 def ordinary(request: pytest.FixtureRequest, fast_path: Path) -> Iterator[Path]:
     """An empty directory on such a filesystem."""
-    if request.param == "ext4" and missing_tools():
+    if request.param != "tmpfs" and missing_tools():
         pytest.skip(f"needs {missing_tools()}")
     with scratch(request.param, fast_path) as place:
         below = place / "here"
@@ -116,7 +116,7 @@ def ordinary(request: pytest.FixtureRequest, fast_path: Path) -> Iterator[Path]:
 def test_every_answer_is_the_usual_one_and_nothing_is_left(ordinary: Path) -> None:
     found = probe(str(ordinary))
     shown = {key: answer for key, answer in answers(found).items() if key not in OF_THE_KERNEL}
-    assert shown == USUAL
+    assert shown == USUAL | ({"reflink": "yes"} if found.mounted.kind == "btrfs" else {})
     assert ways(found) == BY_EXCHANGE
     assert list(ordinary.iterdir()) == []
     assert tuple(one.key for one in found.rows) == QUESTIONS

@@ -170,7 +170,9 @@ def _open_and_removed(directory: int) -> Outcome:
     fd = os.open(_NAME, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     try:
         done = attempt(lambda: _remove(directory))
-        left = os.listdir(directory)
+        left = os.listdir(
+            "."
+        )  # opened anew: btrfs lists through a descriptor what was there when it was opened
         if done.result is not Result.DONE or not left:
             return done
         return Outcome(Result.IGNORED, "", f"left: {left[0]}")

@@ -189,9 +189,18 @@ def _clear(directory: int) -> None:
     if directory < 0:
         return
     with suppress(OSError):
-        for name in os.listdir(directory):
+        for name in _names_in(directory):
             with suppress(OSError):
                 _remove(directory, name)
+
+
+def _names_in(directory: int) -> list[str]:
+    """List a directory, opened anew: btrfs lists through a descriptor what was there when it was opened."""
+    fd = os.open(".", _OPEN_DIRECTORY, dir_fd=directory)
+    try:
+        return os.listdir(fd)
+    finally:
+        os.close(fd)
 
 
 def _remove(directory: int, name: str) -> None:
