@@ -45,6 +45,13 @@ def test_the_directory_is_one_of_the_machine_whatever_the_root_is(desk: Desk) ->
     assert list(desk.root.iterdir()) == []
 
 
+def test_the_measured_tables_have_every_question(desk: Desk) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs/explanation/filesystems.md").read_text()
+    rows = desk.bare("--json", "probe").json["rows"]
+    missing = [row["question"] for row in rows if f"| {row['question']} " not in page]
+    assert missing == [], "run scripts/probe-table"
+
+
 @pytest.mark.parametrize(("name", "errno"), [("missing", "ENOENT"), ("file", "ENOTDIR")])
 def test_what_is_no_directory_is_told(name: str, errno: str, desk: Desk) -> None:
     (desk.place / "file").write_text("")
