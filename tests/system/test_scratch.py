@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +121,49 @@ def test_a_signal_ends_the_processes_and_removes_all(number: int, fast_path: Pat
     assert _are_gone(note)
     assert _names(fast_path) == []
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+OUTLIVED = """
+import os, sys, time
+from pathlib import Path
+from intact.model.probes import Outcome, Result
+from intact.system.scratch import scratch_directory
+
+def experiment(directory):
+    note = Path(sys.argv[2])
+    note.with_name("writing").write_text(str(os.getpid()))
+    note.with_name("writing").rename(note)
+    time.sleep(3600)
+    return Outcome(Result.DONE)
+
+with scratch_directory(sys.argv[1]) as scratch:
+    scratch.tried(experiment, 3600)
+"""
+
+
+def test_no_experiment_outlives_its_killed_parent(fast_path: Path, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    parent = subprocess.Popen([sys.executable, "-c", OUTLIVED, fast_path, note])
+    deadline = time.monotonic() + 60
+    while not note.exists():
+        assert parent.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    parent.kill()
+    parent.wait()
+    assert _are_gone(note)
+
+
+def test_a_directory_that_somebody_else_has_put_there_is_not_touched(fast_path: Path) -> None:
+    (fast_path / "full").mkdir()
+    (fast_path / "full/file").write_text("stays")
+    parent = os.open(fast_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with pytest.raises(OSError, match="somebody else"):
+            module._open_own(parent, "full")
+    finally:
+        os.close(parent)
+    assert (fast_path / "full/file").read_text() == "stays"
 
 
 def test_an_error_on_the_way_removes_all(fast_path: Path) -> None:

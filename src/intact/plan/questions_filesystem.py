@@ -65,7 +65,7 @@ FILESYSTEM_QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
             _MATTERS,
             {
                 Result.DONE: "Packages may have hardlinks, and old files are kept without a copy.",
-                Result.REFUSED: "Packages with hardlinks cannot be installed here, and old files may have to be copied.",
+                Result.REFUSED: "Hardlinks of packages become files of their own, and old files may have to be copied.",
                 Result.IGNORED: "The filesystem copies instead.",
             },
         ),
@@ -116,7 +116,7 @@ FILESYSTEM_QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
             _MATTERS,
             {
                 Result.DONE: "Files of a package cannot collide by their capitals.",
-                Result.SAME: "Two paths of a package may be one file here; the second one is refused when it meets the first.",
+                Result.SAME: "Two paths of a package may be one file here: installing it fails with EEXIST and changes nothing.",
             },
         ),
         "names-unicode": Question(
@@ -125,7 +125,7 @@ FILESYSTEM_QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
             _MATTERS,
             {
                 Result.DONE: "Names are bytes.",
-                Result.SAME: "Two paths of a package may be one file here; the second one is refused when it meets the first.",
+                Result.SAME: "Two paths of a package may be one file here: installing it fails with EEXIST and changes nothing.",
                 Result.REFUSED: "Names have to be plain here.",
             },
         ),

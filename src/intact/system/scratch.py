@@ -99,10 +99,10 @@ def scratch_directory(directory: str) -> Iterator[Scratch]:
                 with signals_held():
                     os.mkdir(name, 0o700, dir_fd=parent)
                     made = True
-                    fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+                    fd = _open_own(parent, name)
             except OSError as error:
                 raise _told("create", error, directory) from error
-            scratch = Scratch(fd, os.readlink(f"/proc/self/fd/{parent}"))
+            scratch = Scratch(fd, _path_of(parent, directory))
             yield scratch
     finally:
         with signals_held():
@@ -119,6 +119,22 @@ def _opened(directory: str) -> int:
         return os.open(directory, _OPEN_DIRECTORY)
     except OSError as error:
         raise _told("open", error, directory) from error
+
+
+def _open_own(parent: int, name: str) -> int:
+    """Open what has just been made; who may write to its parent could have put another directory there."""
+    fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    if os.fstat(fd).st_uid == os.geteuid() and not os.listdir(fd):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EBUSY, "somebody else changes this directory meanwhile")
+
+
+def _path_of(fd: int, otherwise: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return otherwise
 
 
 def _told(call: str, error: OSError, directory: str) -> Exception:
