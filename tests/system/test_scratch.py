@@ -15,7 +15,7 @@ from intact.model.probes import Outcome, Result
 from intact.system import scratch as module
 from intact.system.experiments_content import CONTENT_EXPERIMENTS
 from intact.system.experiments_programs import running_program
-from intact.system.mounts import mounted_at
+from intact.system.mounted import mounted_at
 from intact.system.scratch import scratch_directory
 from support.weather import mirrored
 

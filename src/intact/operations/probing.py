@@ -21,7 +21,7 @@ from intact.system.experiments_mappings import MAPPING_EXPERIMENTS
 from intact.system.experiments_names import NAME_EXPERIMENTS
 from intact.system.experiments_programs import PROGRAM_EXPERIMENTS, NotRunning, running_program
 from intact.system.linux import LinuxDisk
-from intact.system.mounts import mounted_at
+from intact.system.mounted import mounted_at
 from intact.system.scratch import Experiment, Scratch, scratch_directory
 from intact.transaction.swap import move_new, swap
 
