@@ -179,7 +179,7 @@ def test_a_growing_frame_that_lies_is_refused(claim: int) -> None:
 
 def whole_content(grown: GrowingFrame, stored: bytes) -> bytes:
     grown.feed(stored)
-    return grown.content()
+    return bytes(grown.content())
 
 
 def test_a_growing_frame_of_many_blocks_stops_at_its_claim() -> None:

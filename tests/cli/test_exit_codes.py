@@ -55,7 +55,8 @@ def _no_space(desk: Desk) -> Result:
         pytest.skip("needs root to mount")
     small = desk.root / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], check=False).returncode != 0:
+    options = "size=64k,mode=755"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", small], check=False).returncode != 0:
         pytest.skip("this machine cannot mount a tmpfs")
     try:
         return desk.process("install", desk.bundle("big", "1", {"small/big": "x" * 200_000}))

@@ -122,6 +122,8 @@ ANSWERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "remove": ("remove", 0, ("remove", "plugin")),
     "remove a dry run": ("remove", 0, ("remove", "-n", "plugin", "app")),
     "rollback": ("rollback", 0, ("rollback",)),
+    "place": ("place", 0, ("place", "app-1.toml", "copy.toml")),
+    "place again": ("place", 4, ("place", "--if-changed", "--exit-unchanged", "app-1.toml", "app-1.toml")),
     "rollback far": ("rollback", 0, ("rollback", "2")),
     "rollback a dry run": ("rollback", 0, ("rollback", "-n", "1")),
     "recover": ("recover", 0, ("recover",)),
@@ -173,7 +175,8 @@ def test_every_command_is_among_the_answers() -> None:
         "key revoke",
         "key show",
         "key update",
-    }  # they stand below, because they take a fingerprint
+        "produce",
+    }  # they stand below, or in the tests of the command itself
 
 
 def test_revoking_gives_a_document(busy: Desk) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,9 +132,14 @@ def test_a_standard_error_that_takes_nothing_stops_no_work(full: Desk) -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_a_character_that_the_encoding_does_not_have_is_escaped(encoding: str, full: Desk) -> None:
+    """A locale's; no variable of Python's own is listened to."""
     full.bundle("one", "2")
-    code, out, err = _run(full, "$PKG install one-2.tar.zst", PYTHONIOENCODING=encoding)
-    assert (code, err) == (0, b"")
+    code = (
+        f"import sys; sys.stdout.reconfigure(encoding={encoding!r}); sys.argv[1:] = ['install', 'one-2.tar.zst'];"
+        "from intact.cli.main import main; main()"
+    )
+    ended, out, err = _run(full, f'{sys.executable} -I -c "{code}"')
+    assert (ended, err) == (0, b"")
     arrow = "→" if encoding == "utf-8" else "\\u2192"
     assert f"upgrade  one 1 {arrow} 2" in out.decode(encoding)
 

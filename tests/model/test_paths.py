@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intact.model.paths import ROOT, RelPath, collision_key, path_fault
+from intact.model.paths import ROOT, RelPath, path_fault
 
 TAKEN_APART = [
     # path, parent, name, parts, ancestors
@@ -134,33 +134,3 @@ def test_sorted_paths_have_each_directory_before_its_content(several: set[RelPat
     for path in sorted(several | {above for one in several for above in one.ancestors}):
         assert set(path.ancestors) <= seen
         seen.add(path)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        pytest.param("readme", "README", id="case"),
-        pytest.param("stra\u00dfe", "STRASSE", id="a sharp s"),
-        pytest.param("\ufb01n", "fin", id="a ligature"),
-        pytest.param("\u212a", "k", id="the sign of kelvin"),
-        pytest.param("\uff21", "a", id="a wide letter"),
-        pytest.param("\u03c2", "\u03c3", id="a final sigma"),
-        pytest.param("x\u00b2", "x2", id="a superscript"),
-    ],
-)
-def test_names_that_a_folding_filesystem_takes_for_one_have_the_same_key(one: str, other: str) -> None:
-    assert collision_key(one) == collision_key(other)
-    assert collision_key(f"d/{one}") == collision_key(f"D/{other}")
-
-
-@pytest.mark.parametrize(
-    ("one", "other"), [("a", "b"), ("a/b", "a-b"), ("e", "\u00e9"), ("1", "l"), ("o", "0")]
-)
-def test_names_that_differ_by_more_have_different_keys(one: str, other: str) -> None:
-    assert collision_key(one) != collision_key(other)
-
-
-@given(paths)
-def test_the_key_does_not_know_upper_from_lower_case_ascii(path: RelPath) -> None:
-    swapped = "".join(one.swapcase() if one.isascii() else one for one in path)
-    assert collision_key(swapped) == collision_key(path)

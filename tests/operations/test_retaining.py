@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from intact.model.errors import NoSpace, UnknownTransaction, UsageError
+from intact.model.errors import NoSpace, RootUnusable, UnknownTransaction, UsageError
 from intact.operations.retaining import forget_history, retained_history, retention_policy
 from intact.operations.root import Environment
 from intact.state.settings import SettingsInvalid
@@ -94,7 +94,12 @@ class TestSettings:
             os.mkfifo(place)
         else:
             place.write_text("#" * (1 << 17))
-        with workshop.opened() as root, pytest.raises(SettingsInvalid, match="no file, or a very large one"):
+        refused, said = {
+            "directory": (RootUnusable, "it is a directory, not a regular file"),
+            "pipe": (RootUnusable, "it is something else, not a regular file"),
+            "large": (SettingsInvalid, "a very large file"),
+        }[what]
+        with workshop.opened() as root, pytest.raises(refused, match=said):
             retention_policy(root)
 
     def test_never_more_than_a_tenth_of_the_filesystem(self, workshop: Workshop) -> None:

@@ -180,12 +180,12 @@ def _plan_believed() -> None:
     """The plan is carried out whatever the journal says about it."""
     original = recover._plan
 
-    def plan(disk: Any, transaction: Any) -> Any:  # noqa: ANN401
+    def plan(disk: Any, layout: Any, transaction: Any) -> Any:  # noqa: ANN401
         place = transaction.places.plan
         try:
             return parse_plan(disk.read_file(place), f"/{place}")
         except Exception:  # noqa: BLE001
-            return original(disk, transaction)
+            return original(disk, layout, transaction)
 
     recover._plan = plan
 

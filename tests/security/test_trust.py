@@ -8,8 +8,13 @@ import pytest
 
 from intact.bundle.build import write_head
 from intact.bundle.read import open_bundle
+from intact.model.errors import Conflict
+from intact.operations.install import install
+from intact.operations.prepare import InstallOptions
+from intact.operations.root import Environment, open_root
 from intact.trust.keys import load_signing_key
 from intact.trust.sshsig import TRUST_NAMESPACE
+from intact.trust.store_text import parse_store, store_text
 from support.bundle_parts import fixed_key
 from support.command_line import Desk
 from support.json_schema import faults
@@ -295,6 +300,39 @@ def test_sec_30_an_old_trust_update_is_not_taken_again(several: Desk) -> None:
     refused = several("key", "update", third)  # the revoked one stays revoked, whoever signs
     assert (refused.code, "was revoked here" in refused.err) == (3, True)
     assert trusted(several) == {"a", "b"}
+
+
+def test_sec_30_trusting_a_key_by_hand_does_not_open_the_way_for_an_old_update(several: Desk) -> None:
+    first = update(several, 1, "a", "b", signers=("a",))
+    several.good("key", "update", first)
+    several.good("key", "update", update(several, 2, "a", signers=("a",)))
+    several.good("key", "trust", "a.pub", "--yes", "--set", "example.org", "--no-privileged")
+    refused = several("key", "update", update(several, 1, "a", signers=("a",), roles="[]", packages='["x"]'))
+    assert (refused.code, "are at version 2" in refused.err) == (3, True)
+
+
+def test_sec_30_a_key_that_is_revoked_while_an_install_waits_for_the_lock_counts_no_more(
+    several: Desk,
+) -> None:
+    bundle = signed_by(several, "app", "1", "a")
+    gone = fingerprint(several, "a")
+    place, asked = several.root / "var/lib/intact/trust.toml", 0
+
+    def clock() -> int:
+        """Is asked when the signatures are checked, and again on the way to the lock."""
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            place.write_bytes(store_text(parse_store(place.read_bytes()).revoked(gone)))
+        return int(time.time())
+
+    with (
+        open_root(str(several.root)) as root,
+        open_bundle(several.place / bundle, bundle) as opened,
+        pytest.raises(Conflict, match="the trust store was changed meanwhile"),
+    ):
+        install(root, [opened], InstallOptions(), Environment(clock=clock))
+    assert several("install", bundle).code == 3
 
 
 def test_sec_30_a_threshold_holds_for_trust_updates(several: Desk) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from intact.model.limits import DEFAULT_LIMITS
 from intact.plan.retention import RetentionPolicy
 from intact.state.settings import SettingsInvalid, parse_settings
 
@@ -9,13 +10,13 @@ PLACE = "/etc/intact/settings.toml"
 
 
 def test_nothing_said_means_the_defaults() -> None:
-    assert parse_settings("", PLACE) == RetentionPolicy(count=10, size=2 << 30)
-    assert parse_settings("[history]\n", PLACE) == RetentionPolicy()
+    assert parse_settings("", PLACE).history == RetentionPolicy(count=10, size=2 << 30)
+    assert parse_settings("[history]\n", PLACE).history == RetentionPolicy()
 
 
 def test_what_is_said_counts_and_the_rest_stays() -> None:
-    assert parse_settings("[history]\ntransactions = 3\n", PLACE) == RetentionPolicy(count=3)
-    assert parse_settings("[history]\nsize = 5\n", PLACE) == RetentionPolicy(size=5)
+    assert parse_settings("[history]\ntransactions = 3\n", PLACE).history == RetentionPolicy(count=3)
+    assert parse_settings("[history]\nsize = 5\n", PLACE).history == RetentionPolicy(size=5)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_sizes(text: str, size: int | None) -> None:
             'history.size: has to be bytes, or text such as "500 MiB" or "2 GiB"',
         )
     else:
-        assert parse_settings(settings, PLACE).size == size
+        assert parse_settings(settings, PLACE).history.size == size
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "10001", "true", '"5"', "2.0", "[]"])
@@ -71,9 +72,9 @@ def test_all_faults_are_named_at_once_with_the_place_and_the_remedy() -> None:
     assert [one.split(":")[0] for one in caught.value.details] == [
         "colour",
         "more",
+        "history.age",
         "history.transactions",
         "history.size",
-        "history.age",
     ]
     assert caught.value.path == PLACE
     assert caught.value.remedy == f"mend or remove {PLACE}"
@@ -91,3 +92,21 @@ def test_a_fault_of_the_toml_itself_names_its_line() -> None:
     with pytest.raises(SettingsInvalid) as caught:
         parse_settings("[history]\nsize = = 1\n", PLACE)
     assert "line 2" in caught.value.details[0]
+
+
+def test_the_limits_of_bundles_can_be_raised_and_lowered() -> None:
+    limits = parse_settings('[limits]\nentries = 2000000\ncontent = "100 GiB"\n', PLACE).limits
+    assert (limits.entries, limits.content) == (2_000_000, 100 << 30)
+    assert parse_settings("", PLACE).limits == DEFAULT_LIMITS
+    with pytest.raises(SettingsInvalid, match="entries: has to be a number"):
+        parse_settings("[limits]\nentries = 0\n", PLACE)
+    with pytest.raises(
+        SettingsInvalid, match=r"limits\.manifest: unknown"
+    ):  # holds before anybody is trusted
+        parse_settings("[limits]\nmanifest = 1\n", PLACE)
+
+
+def test_what_no_parser_reads_is_told() -> None:
+    for text in ("x = " + "9" * 5000, "[" * 5000, "= 1"):
+        with pytest.raises(SettingsInvalid):
+            parse_settings(text, PLACE)

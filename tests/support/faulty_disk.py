@@ -143,9 +143,16 @@ class FaultyDisk:
         self.step("copy_file", path)
         self.real.copy_file(existing, path, attributes)
 
-    def set_attributes(self, path: RelPath, attributes: Attributes, *, without: tuple[str, ...] = ()) -> None:
+    def set_attributes(
+        self,
+        path: RelPath,
+        attributes: Attributes,
+        *,
+        without: tuple[str, ...] = (),
+        seen: Observed | None = None,
+    ) -> None:
         self.step("set_attributes", path)
-        self.real.set_attributes(path, attributes, without=without)
+        self.real.set_attributes(path, attributes, without=without, seen=seen)
 
     def exchange(self, one: RelPath, other: RelPath) -> None:
         self.step("exchange", other)

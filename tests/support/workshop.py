@@ -61,9 +61,9 @@ def file(path: str, content: str = "", mode: int = 0o644, *, config: bool = Fals
     return Part(FileEntry(RelPath(path), mode, owner, owner, MTIME, len(data), digest, config), data)
 
 
-def directory(path: str, mode: int = 0o755) -> Part:
+def directory(path: str, mode: int = 0o755, *, owner: str = "0") -> Part:
     """A directory."""
-    return Part(DirectoryEntry(RelPath(path), mode, "0", "0"))
+    return Part(DirectoryEntry(RelPath(path), mode, owner, owner))
 
 
 def symlink(path: str, target: str) -> Part:

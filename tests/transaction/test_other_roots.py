@@ -156,14 +156,14 @@ def test_a_missing_filesystem_is_noticed_before_a_new_state_directory_is_made(
 
 
 class TestAWritableMount:
-    """The top of a mount is writable for everybody, as /tmp is."""
+    """The top of a mount is writable for a group."""
 
     TOOL = Package("tool", "1", file("data/tools/run", "#!/bin/sh\necho good\n", 0o755))
 
     @pytest.fixture
     def data(self, workshop: Workshop, mounts: Mounts) -> Path:
         workshop.install(Package("x", "1", file("opt/x", "x")))
-        top = mounts.tmpfs(workshop.path / "data", "mode=1777")
+        top = mounts.tmpfs(workshop.path / "data", "mode=775,gid=65534")
         (top / "tools").mkdir()
         return top
 

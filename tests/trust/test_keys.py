@@ -75,6 +75,7 @@ WRONG_LINES = {
     "options before it": ("restrict " + LINE, "only ssh-ed25519"),
     "private key in one line": ("-----BEGIN OPENSSH PRIVATE KEY----- abc", "private key"),
     "not base64": ("ssh-ed25519 !!!!", "not a usable"),
+    "not ASCII": ("ssh-ed25519 AAAAÄ", "not a usable"),
     "bad padding": ("ssh-ed25519 AAAAC", "not a usable"),
     "cut off": (LINE[:60], "not a usable"),
     "rsa blob under a false name": ("ssh-ed25519 AAAAB3NzaC1yc2EAAAAAAAAA", "not a usable"),

@@ -89,7 +89,12 @@ def _reserved(entry: Entry) -> str | None:
 def _blocking_parent(
     path: RelPath, found: dict[RelPath, int], entries: Sequence[Entry], sound: set[RelPath]
 ) -> RelPath | None:
-    """Return the entry above `path` that can't hold anything; `sound` remembers the directories seen."""
+    """Return the entry above `path` that can't hold anything.
+
+    Args:
+        sound: directories that were seen on the way up from an entry before, of that entry alone: all that were ever
+            seen can be a thousand times as long as the manifest.
+    """
     parent = path.parent
     fresh = []
     while parent and parent not in sound:
@@ -98,5 +103,7 @@ def _blocking_parent(
             return parent
         fresh.append(parent)
         parent = parent.parent
-    sound.update(fresh)
+    if fresh:
+        sound.clear()
+        sound.update(fresh)
     return None

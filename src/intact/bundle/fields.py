@@ -12,10 +12,11 @@ import tomli
 
 from intact.model.errors import ManifestInvalid
 
-__all__ = ["Faults", "Fields", "parse_toml"]
+__all__ = ["Faults", "Fields", "parse_toml", "shortened"]
 
 _T = TypeVar("_T")
 _MOST_FAULTS = 200
+_LONGEST_LINE = 3000  # two paths of 1024 bytes, and what is wrong with them
 _TYPE_NAMES = {
     str: "a string",
     bool: "true or false",
@@ -35,7 +36,7 @@ class Faults:
 
     def add(self, place: str, text: str) -> None:
         """Note that something at `place` breaks a rule."""
-        line = f"{place}: {text}"
+        line = shortened(f"{place}: {text}")
         if len(self._lines) < _MOST_FAULTS or line in self._lines:
             self._lines[line] = None
         else:
@@ -56,6 +57,12 @@ class Faults:
         more = [f"… and {self._more} more"] if self._more else []
         message = f"the manifest has {count} fault{'s' if count > 1 else ''}"
         raise ManifestInvalid(message, path=name, details=[*self._lines, *more], remedy=remedy)
+
+
+def shortened(text: str) -> str:
+    """Return a text that quotes the manifest without the middle of a quoted megabyte; what is wrong stands at an end."""
+    half = _LONGEST_LINE // 2
+    return text if len(text) <= _LONGEST_LINE else f"{text[:half]}…{text[-half:]}"
 
 
 def parse_toml(text: bytes, name: str) -> dict[str, object]:

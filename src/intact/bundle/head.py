@@ -31,7 +31,7 @@ def head_bytes(manifest: bytes, signatures: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def split_head(content: bytes, limits: Limits) -> tuple[bytes, tuple[bytes, ...]]:
+def split_head(content: bytes | memoryview, limits: Limits) -> tuple[bytes, tuple[bytes, ...]]:
     """Take frame 0 apart into (manifest, signatures).
 
     Raises:
@@ -48,9 +48,9 @@ def split_head(content: bytes, limits: Limits) -> tuple[bytes, tuple[bytes, ...]
     return manifest, tuple(signatures)
 
 
-def _member(content: bytes, at: int, name: str, most: int) -> tuple[bytes, int]:
+def _member(content: bytes | memoryview, at: int, name: str, most: int) -> tuple[bytes, int]:
     """Return (content, offset of what follows) of the member that must start at `at`."""
-    header = content[at : at + BLOCK]
+    header = bytes(content[at : at + BLOCK])
     if len(header) < BLOCK:
         raise TarFault(f"at byte {at}, the header of {name} is cut off")
     size = size_in_header(header)
@@ -61,6 +61,6 @@ def _member(content: bytes, at: int, name: str, most: int) -> tuple[bytes, int]:
     start = at + BLOCK
     end = start + size
     following = end + padding(size)
-    if following > len(content) or content[end:following].strip(b"\0"):
+    if following > len(content) or bytes(content[end:following]).strip(b"\0"):
         raise TarFault(f"{name} is cut off, or something is hidden behind it")
-    return content[start:end], following
+    return bytes(content[start:end]), following

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from intact.bundle.entry_text import entry_lines, read_entries
-from intact.bundle.fields import Faults, Fields, parse_toml
+from intact.bundle.fields import Faults, Fields, parse_toml, shortened
 from intact.bundle.hook_text import HOOKS_FEATURE, hook_lines, read_hooks
 from intact.bundle.tarstream import LARGEST_NUMBER, stream_length
 from intact.bundle.toml_text import text_list_of, text_of
@@ -186,14 +186,16 @@ def read_relations(package: Fields) -> Relations:
 def _refuse_newer(table: dict[str, object], name: str) -> None:
     found = table.get("format")
     if type(found) is int and found != FORMAT:
-        what = f"it has format {found}; this version reads format {FORMAT}"
+        # Python writes no whole number of more than 4300 digits, but reads it if it is hexadecimal.
+        shown = str(found) if abs(found) <= LARGEST_NUMBER else "with a number beyond reason"
+        what = f"it has format {shown}; this version reads format {FORMAT}"
     else:
         features = table.get("requires_features")
         wanted = features if isinstance(features, list) else []
         unknown = sorted({item for item in wanted if isinstance(item, str)} - FEATURES)
         if not unknown:
             return
-        what = f"it needs what this version does not have: {', '.join(map(ascii, unknown))}"
+        what = shortened(f"it needs what this version does not have: {', '.join(map(ascii, unknown))}")
     raise FeatureUnknown(
         f"the bundle is made for a newer pkg: {what}", path=name, remedy="upgrade pkg, then try again"
     )

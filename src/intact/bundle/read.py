@@ -168,9 +168,9 @@ def _read_head(stream: BinaryIO, name: str, limits: Limits) -> UnverifiedBundle:
             chunk = _read(stream, _CHUNK, name)
             if not chunk:
                 break
-            if frame.fed + len(chunk) > limits.head_compressed:
-                raise damaged(name, f"its head takes more than {limits.head_compressed} bytes")
             frame.feed(chunk)
+            if frame.fed > limits.head_compressed:  # without the payload that was read with it
+                raise damaged(name, f"its head takes more than {limits.head_compressed} bytes")
         head = split_head(frame.content(), limits)
     except (FrameFault, TarFault) as fault:
         raise damaged(name, f"the head of the bundle is not in order: {fault}") from fault

@@ -19,6 +19,7 @@ from intact.bundle.tarstream import END_OF_ARCHIVE, Span, layout, member_header
 from intact.bundle.zstdframes import FrameFault, decompress_frame
 from intact.model.entries import FileEntry
 from intact.model.errors import Untrusted
+from intact.model.limits import DEFAULT_LIMITS, Limits
 from intact.model.manifest import Frame, Manifest
 from intact.model.paths import RelPath
 from intact.model.times import utc_text
@@ -177,11 +178,13 @@ def verify(
     now: int,
     allow_unsigned: bool = False,
     allow_expired: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> VerifiedBundle:
     """Check who vouches for a bundle, and only then read its manifest.
 
     Args:
         now: seconds since 1970, for keys and bundles with a period of validity.
+        limits: what the manifest may ask for.
         allow_expired: take a bundle whose publisher says that it is too old by now.
 
     Raises:
@@ -196,7 +199,7 @@ def verify(
         name=bundle.name,
         allow_unsigned=allow_unsigned,
     )
-    manifest = parse_manifest(bundle.manifest_bytes, f"{bundle.name}: .intact/manifest.toml")
+    manifest = parse_manifest(bundle.manifest_bytes, f"{bundle.name}: .intact/manifest.toml", limits)
     privileged = any(is_privileged(entry) for entry in manifest.entries)
     roles = [*([PRIVILEGED] if privileged else []), *([HOOKS] if manifest.hooks else [])]
     approval = approve(valid, manifest.identity, roles, needed=store.needed(manifest.identity.name))

@@ -188,12 +188,12 @@ class GrowingFrame:
         if len(self._content) > max(_FREE_GROWTH, self._ratio * self.fed):
             raise FrameFault(f"the zstd frame grows to more than {self._ratio} times its size")
 
-    def content(self) -> bytes:
-        """Return the whole content.
+    def content(self) -> memoryview:
+        """Return the whole content; not a copy, because it may be large and nobody has vouched for it.
 
         Raises:
             FrameFault: the frame is not complete, or has less than it claimed.
         """
         if not self.complete or len(self._content) != self._claimed:
             raise FrameFault(f"the zstd frame ends after {len(self._content)} of {self._claimed} bytes")
-        return bytes(self._content)
+        return memoryview(self._content)

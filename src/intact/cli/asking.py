@@ -40,7 +40,7 @@ def _list(session: Session) -> int:
     with session.root() as root, root.database() as database:
         packages = database.packages()
     lines = [
-        f"{shown(one.identity.name)} {one.identity.version} {one.identity.architecture}"
+        f"{shown(one.identity.name)} {one.identity.version} {shown(one.identity.architecture)}"
         + ("" if one.signers else "  (unsigned)")
         for one in packages
     ]

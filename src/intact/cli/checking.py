@@ -19,7 +19,7 @@ def _verify(session: Session, names: tuple[str, ...]) -> int:
 
     Exit code 10 if something is different; edited configuration files are listed, but are no difference.
     """
-    with session.root() as root, session.environment() as environment:
+    with session.root() as root, session.environment(changing=False) as environment:
         found = verify(root, names, environment)
     lines = [
         f"{shown(one.location)} ({shown(one.package)}): {one.what}: {shown(one.expected)} expected, {shown(one.found)} found"

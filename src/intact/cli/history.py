@@ -40,7 +40,9 @@ def _transaction_document(record: TransactionRecord, said: Sequence[str]) -> dic
 def _transaction_lines(record: TransactionRecord) -> list[str]:
     kept = f", {size_text(record.size)} kept for the way back" if record.retained else ""
     undone = f" of {', '.join(map(str, record.undoes))}" if record.undoes else ""
-    lines = [f"{record.id}  {time_text(record.started)}  {record.kind}{undone}: {record.outcome.value}{kept}"]
+    lines = [
+        f"{record.id}  {time_text(record.started)}  {shown(record.kind)}{undone}: {record.outcome.value}{kept}"
+    ]
     lines += [f"    {change_line(one)}" for one in record.packages]
     if record.reason:
         lines.append(f"    because: {shown(record.reason)}")

@@ -7,7 +7,7 @@ import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from types import FrameType, MappingProxyType, TracebackType
 
 import click
 
@@ -15,6 +15,8 @@ from intact import __version__
 from intact.cli.endings import Interrupted, Terminated
 from intact.cli.screen import Screen, finish_output
 from intact.cli.session import Session
+from intact.cli.surroundings import settle_surroundings
+from intact.cli.words import shown
 from intact.model.errors import IntactError, MachineError, UsageError
 
 __all__ = ["main", "pkg", "run_command"]
@@ -37,6 +39,8 @@ _COMMANDS = MappingProxyType(
         "history": "intact.cli.history",
         "config": "intact.cli.asking",
         "verify": "intact.cli.checking",
+        "place": "intact.cli.placing",
+        "produce": "intact.cli.placing",
         "probe": "intact.cli.probing",
         "completion": "intact.cli.completing",
     }
@@ -99,6 +103,8 @@ def pkg(ctx: click.Context, root: str, as_json: bool, quiet: bool, lock_timeout:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    settle_surroundings()
+    sys.excepthook = _tell_mistake
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show must not stop us
@@ -117,6 +123,14 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  the lowest number
+
+
+def _tell_mistake(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show the traceback of a mistake of ours; in its text may be anybody's words."""
+    import traceback  # noqa: PLC0415  seldom needed
+
+    for line in "".join(traceback.format_exception(kind, error, trace)).split("\n"):
+        print(shown(line), file=sys.stderr)
 
 
 def run_command(arguments: list[str]) -> int:

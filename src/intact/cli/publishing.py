@@ -104,7 +104,7 @@ def _source(path: Path) -> AbstractContextManager[PackageSource]:
 def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[str, ...], level: int) -> int:
     """Make a bundle from a source manifest, or from a Debian package (FILE.deb)."""
     signers = [_load(key, session).sign for key in keys]
-    with _source(manifest) as source, session.environment() as environment:
+    with _source(manifest) as source, session.environment(changing=False) as environment:
         total = sum(one.size for one in source.manifest.entries if isinstance(one, FileEntry))
         done = 0
 

@@ -1,5 +1,6 @@
 """Acts. What do all commands share: options, root, clock, history's command line?"""
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from intact.cli.screen import ProgressBar, Screen
+from intact.cli.surroundings import code_of_others
 from intact.model.errors import UsageError
 from intact.model.paths import PathFault, RelPath
 from intact.operations.root import Environment, Root, open_root
@@ -29,8 +31,11 @@ class Session:
             yield root
 
     @contextmanager
-    def environment(self) -> Iterator[Environment]:
-        """Give an operation its surroundings, and show its progress."""
+    def environment(self, *, changing: bool = True) -> Iterator[Environment]:
+        """Give an operation its surroundings, and show its progress; warn who could have changed what root runs."""
+        if changing and self.root_path == "/" and os.geteuid() == 0:
+            for one in code_of_others():
+                self.screen.say(f"warning: the code of pkg is not root's alone: {one}")
         bar = ProgressBar(enabled=not self.screen.quiet)
         try:
             yield Environment(

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-__all__ = ["MAX_PATH_BYTES", "ROOT", "PathFault", "RelPath", "collision_key", "path_fault"]
+__all__ = ["MAX_PATH_BYTES", "ROOT", "PathFault", "RelPath", "path_fault"]
 
 MAX_PATH_BYTES = 1024
 MAX_COMPONENT_BYTES = 255
@@ -108,8 +108,3 @@ def _component_fault(text: str) -> str | None:
         if unicodedata.category(character) in _FORBIDDEN_CATEGORIES:
             return f"the path has the unprintable character U+{ord(character):04X}"
     return None
-
-
-def collision_key(path: str) -> str:
-    """Return the form under which two names meet on a filesystem that folds case (NFKC and casefold)."""
-    return unicodedata.normalize("NFKC", path).casefold()

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from intact.bundle.read import UnverifiedBundle
 from intact.bundle.verified import VerifiedBundle, verify
-from intact.model.errors import WrongArchitecture
+from intact.model.errors import Conflict, WrongArchitecture
 from intact.model.manifest import ANY_ARCHITECTURE
 from intact.operations.execute import execute
 from intact.operations.prepare import InstallOptions, prepare
 from intact.operations.receipt import Receipt
+from intact.operations.retaining import read_settings
 from intact.operations.root import Environment, Root, change
 from intact.operations.trusting import read_trust_store
 
@@ -40,7 +41,7 @@ def install(
         Conflict: it does not fit with what is there; all problems are named.
         Locked, MachineError, NoSpace, RecoveryFailed: see `model.errors`.
     """
-    store = read_trust_store(root)
+    store, limits = read_trust_store(root), read_settings(root).limits
     now = environment.clock()
     bundles = [
         verify(
@@ -49,11 +50,18 @@ def install(
             now=now,
             allow_unsigned=options.allow_unsigned,
             allow_expired=options.allow_expired,
+            limits=limits,
         )
         for source in sources
     ]
     _check_architectures(bundles, options)
     with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
+        if read_trust_store(root) != store:  # somebody revoked a key, perhaps, while we waited for the lock
+            raise Conflict(
+                "the trust store was changed meanwhile",
+                path=f"/{root.layout.trust_store}",
+                remedy="run the same command again",
+            )
         prepared = prepare(root, database, tuple(bundles), (), options, environment.clock())
         return execute(root, prepared, environment, recovered, dry_run=options.dry_run)
 

@@ -17,6 +17,7 @@ __all__ = ["Locator"]
 
 _MOST_LINKS = 40
 _WRITABLE_BY_OTHERS = 0o022
+_OTHERS_MAY_WRITE, _STICKY = 0o002, 0o1000
 
 
 @dataclass(slots=True)
@@ -92,11 +93,20 @@ class Locator:
         self._insist_on_trust(location, seen)
         return seen.target
 
+    def _is_safe_way(self, directory: RelPath, trusted: set[int]) -> bool:
+        """Tell whether nobody else can put another directory in the place of one on the way."""
+        for above in directory.ancestors:
+            seen = self.observe(above)
+            is_open = seen is not None and seen.mode & _OTHERS_MAY_WRITE and not seen.mode & _STICKY
+            if seen is None or seen.uid not in trusted or is_open:
+                return False
+        return True
+
     def _insist_on_trust(self, location: RelPath, link: Observed) -> None:
         holder = self.observe(location.parent)
         trusted = {0, os.geteuid()}
         safe_holder = holder is not None and holder.uid in trusted and not holder.mode & _WRITABLE_BY_OTHERS
-        if safe_holder and link.uid in trusted:
+        if safe_holder and link.uid in trusted and self._is_safe_way(location.parent, trusted):
             return
         raise Conflict(
             "a link on the way can be changed by other users, so it is not followed",

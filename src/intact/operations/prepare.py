@@ -20,8 +20,10 @@ from intact.model.paths import RelPath
 from intact.operations.execute import Prepared
 from intact.operations.hooks import HookOptions, plan_commands
 from intact.operations.locate import Locator
+from intact.operations.reserved import reserved_places
 from intact.operations.root import Root
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
+from intact.operations.ways import open_ways
 from intact.plan.assemble import assemble
 from intact.plan.changes import Decisions, decide
 from intact.plan.config import NEW_SUFFIX
@@ -83,6 +85,9 @@ def prepare(
     situation, unknown = _survey(root, database, bundles, removed, options)
     decisions = decide(replace(situation, may_take_over=_takeovers(incoming, facts)))
     problems += unknown + decisions.problems
+    brought = [one.location for one in decisions.changes if one.new is not None]
+    problems += open_ways(root, database, situation.wanted, brought)
+    problems += reserved_places(root, database, situation.wanted, brought)
     if problems:
         raise Conflict(
             "this cannot be installed as it is" if bundles else "this cannot be removed as it is",

@@ -5,33 +5,43 @@ from dataclasses import replace
 
 from intact.model.errors import UsageError
 from intact.model.installed import TransactionRecord
-from intact.model.objects import Kind
 from intact.operations.locate import Locator
 from intact.operations.root import Environment, Root, change
 from intact.plan.retention import RetentionPolicy
-from intact.state.settings import SETTINGS_PATH, SettingsInvalid, parse_settings
+from intact.state.ownership import insist_on_own_file
+from intact.state.settings import SETTINGS_PATH, Settings, SettingsInvalid, parse_settings
 from intact.transaction.history import forget
 
-__all__ = ["forget_history", "make_room", "retained_history", "retention_policy"]
+__all__ = ["forget_history", "make_room", "read_settings", "retained_history", "retention_policy"]
 
 _SHARE_OF_FILESYSTEM = 10
 _LONGEST_SETTINGS = 1 << 16
+
+
+def read_settings(root: Root) -> Settings:
+    """Return what the root's administrator has decided.
+
+    Raises:
+        SettingsInvalid: the settings are there, and are not valid.
+        RootUnusable: others may write them.
+    """
+    place = Locator(root.disk).entry(SETTINGS_PATH)
+    seen = root.disk.observe(place)
+    if seen is None:
+        return Settings()
+    insist_on_own_file(root.disk, place)
+    if seen.size > _LONGEST_SETTINGS:
+        raise SettingsInvalid("the settings are a very large file", path=f"/{place}")
+    return parse_settings(root.disk.read_file(place).decode("utf-8", "replace"), f"/{place}")
 
 
 def retention_policy(root: Root) -> RetentionPolicy:
     """Return what the root's settings say, and never more than a tenth of the filesystem.
 
     Raises:
-        SettingsInvalid: the settings are there, and are not valid.
+        SettingsInvalid, RootUnusable: see `read_settings`.
     """
-    place = Locator(root.disk).entry(SETTINGS_PATH)
-    seen = root.disk.observe(place)
-    policy = RetentionPolicy()
-    if seen is not None:
-        if seen.kind is not Kind.FILE or seen.size > _LONGEST_SETTINGS:
-            raise SettingsInvalid("the settings are no file, or a very large one", path=f"/{place}")
-        text = root.disk.read_file(place).decode("utf-8", "replace")
-        policy = parse_settings(text, f"/{place}")
+    policy = read_settings(root).history
     largest = root.disk.space(root.layout.mount).total_bytes // _SHARE_OF_FILESYSTEM
     return replace(policy, size=min(policy.size, largest))
 

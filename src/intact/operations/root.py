@@ -13,6 +13,7 @@ from intact.model.paths import RelPath
 from intact.operations.locate import Locator
 from intact.state.database import Database
 from intact.state.layout import MOUNT_DIRECTORY, STATE_PATH, StateLayout, mount_of
+from intact.state.ownership import insist_on_own_state
 from intact.system.linux import LinuxDisk
 from intact.system.port import Disk
 from intact.system.signals import signals_held
@@ -93,7 +94,7 @@ def open_root(path: str, disk: Disk | None = None) -> Iterator[Root]:
         disk: another door to the disk than the real one.
 
     Raises:
-        RootUnusable: it does not exist.
+        RootUnusable: it does not exist, or others may write what it remembers.
     """
     if disk is not None:
         yield _root(path, disk)
@@ -109,7 +110,9 @@ def _root(path: str, disk: Disk) -> Root:
     base = Locator(disk).directory(STATE_PATH)
     mounts = disk.boundaries([base / "x"])
     mount = base if base in mounts else mount_of(base, mounts)
-    return Root(path, disk, StateLayout(base, mount))
+    layout = StateLayout(base, mount)
+    insist_on_own_state(disk, layout, changing=False)
+    return Root(path, disk, layout)
 
 
 @contextmanager
@@ -126,6 +129,7 @@ def change(
         What was recovered.
 
     Raises:
+        RootUnusable: it is not this user's, or others may write what it remembers.
         Locked: another pkg is at work.
         RecoveryFailed: an interrupted transaction could be neither finished nor undone, or this is a dry run.
     """
@@ -136,9 +140,9 @@ def change(
     if private is None:
         _insist_on_permission(root)
         _insist_on_complete_root(root)
+        insist_on_own_state(root.disk, root.layout, changing=True)
         make_state_directories(root.disk, root.layout)
-    elif private.kind is not Kind.DIRECTORY or private.uid not in {0, os.geteuid()}:
-        raise RootUnusable("the state directory belongs to somebody else", path=f"/{root.layout.private}")
+    insist_on_own_state(root.disk, root.layout, changing=True)
     now = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(environment.clock()))
     holder = f"pid {os.getpid()}, `{environment.command or sys.argv[0]}`, since {now}"
     with root.disk.locked(root.layout.lock, timeout=environment.lock_timeout, holder=holder):

@@ -43,7 +43,11 @@ def trust_key(root: Root, entry: TrustEntry, environment: Environment) -> bool:
     with change(root, environment):
         store = read_trust_store(root)
         known = store.entry(entry.key.blob)
-        if known is not None and replace(known, added=entry.added, update=entry.update) == entry:
+        if known is not None and known.key_set == entry.key_set:
+            entry = replace(
+                entry, update=known.update
+            )  # else an older update of the set could be taken again
+        if known is not None and replace(known, added=entry.added) == entry:
             return False
         _write(root, store.with_entry(entry))
         return True

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 from intact.model.errors import DatabaseTooNew, machine_error
@@ -23,6 +23,7 @@ from intact.state.schema import (
     PACKAGE_COLUMNS,
     SCHEMA,
     SEEN_COLUMNS,
+    STATEMENTS,
     TRANSACTION_COLUMNS,
     entry_from_row,
     package_from_row,
@@ -90,7 +91,15 @@ class Database:
     def _damage_named(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        except (
+            sqlite3.Error,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
             raise told("read", error, Path(self._place), self._place) from error
 
     def _check_format(self) -> None:
@@ -106,8 +115,15 @@ class Database:
                 remedy="use the newer pkg that wrote it",
             )
         if application != APPLICATION_ID or version != FORMAT:
-            wrong = ValueError("it is not a database of Intact")
-            raise told("open", wrong, Path(self._place), self._place)
+            self._refuse("it is not a database of Intact")
+        made = self._rows("SELECT type, sql FROM sqlite_master", (), tuple)
+        if sorted(sql for _, sql in made if sql is not None) != STATEMENTS or any(
+            kind != "index" for kind, sql in made if sql is None
+        ):
+            self._refuse("it has other tables, indexes, views or triggers than a database of Intact")
+
+    def _refuse(self, fault: str) -> NoReturn:
+        raise told("open", ValueError(fault), Path(self._place), self._place)
 
     def _rows(self, query: str, parameters: Iterable[Any], read: Callable[[Any], _Value]) -> list[_Value]:
         with self._damage_named():

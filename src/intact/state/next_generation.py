@@ -64,6 +64,8 @@ def next_generation(current: Path, target: Path, changes: DatabaseChanges) -> No
     """
     is_new = not _copy(current, target)
     with closing(sqlite3.connect(target, isolation_level=None)) as connection:
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute("PRAGMA cell_size_check=ON")
         connection.execute("PRAGMA journal_mode=OFF")
         connection.execute("PRAGMA synchronous=OFF")
         if is_new:

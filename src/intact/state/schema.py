@@ -6,6 +6,8 @@ path, a version or a type.
 
 import base64
 import json
+import operator
+import re
 from typing import Any, Final
 
 from intact.model.actions import PackageChange
@@ -16,6 +18,7 @@ from intact.model.manifest import PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.model.relations import parse_relation, parse_requirement
+from intact.model.times import LATEST
 from intact.model.versions import Version
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "PACKAGE_COLUMNS",
     "SCHEMA",
     "SEEN_COLUMNS",
+    "STATEMENTS",
     "TRANSACTION_COLUMNS",
     "entry_from_row",
     "entry_to_row",
@@ -62,6 +66,8 @@ CREATE TABLE transactions (
 );
 CREATE TABLE seen (name TEXT PRIMARY KEY, version TEXT NOT NULL, minimum_secure TEXT) WITHOUT ROWID;
 """
+# What sqlite_master holds of a database of ours; a trigger or a view of somebody else's would be one more.
+STATEMENTS: Final = sorted(one.strip() for one in SCHEMA.split(";") if one.strip())
 
 PACKAGE_COLUMNS: Final = (
     "name, version, architecture, summary, license, relations, installed_at, transaction_id,"
@@ -74,6 +80,31 @@ TRANSACTION_COLUMNS: Final = (
 SEEN_COLUMNS: Final = "name, version, minimum_secure"
 
 Row = tuple[Any, ...]
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
+
+
+def _number(value: Any) -> int:  # noqa: ANN401  SQLite keeps any type in any column
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is not a number")
+    return value
+
+
+def _second(value: Any) -> int:  # noqa: ANN401  as above
+    if _number(value) > LATEST:
+        raise ValueError(f"{value} is no time")
+    return int(value)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  as above
+    if type(value) is not str:
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _digest(value: Any) -> Digest:  # noqa: ANN401  as above
+    if not _DIGEST.fullmatch(_text(value)):
+        raise ValueError(f"{value!r} is no SHA-256")
+    return Digest(value)
 
 
 def package_to_row(package: InstalledPackage) -> Row:
@@ -121,21 +152,21 @@ def package_from_row(row: Row) -> InstalledPackage:
     ) = row
     texts = json.loads(relations)
     return InstalledPackage(
-        identity=PackageIdentity(str(name), Version(version), str(architecture)),
+        identity=PackageIdentity(_text(name), Version(version), _text(architecture)),
         relations=Relations(
             requires=tuple(map(parse_requirement, texts["requires"])),
             conflicts=tuple(map(parse_relation, texts["conflicts"])),
             provides=tuple(map(parse_relation, texts["provides"])),
             replaces=tuple(map(parse_relation, texts["replaces"])),
         ),
-        summary=str(summary),
-        license=str(license_),
-        installed_at=int(installed_at),
-        transaction=int(transaction),
-        manifest_digest=Digest(str(digest)),
+        summary=_text(summary),
+        license=_text(license_),
+        installed_at=_second(installed_at),
+        transaction=_number(transaction),
+        manifest_digest=_digest(digest),
         signers=tuple(map(str, json.loads(signers))),
-        size=int(size),
-        entries=int(count),
+        size=_number(size),
+        entries=_number(count),
         hooks=tuple(
             Hook(Moment(when), tuple(map(str, command)), tuple(map(str, undo)), int(seconds))
             for when, command, undo, seconds in json.loads(hooks)
@@ -188,15 +219,15 @@ def entry_from_row(row: Row) -> OwnedEntry:
     return OwnedEntry(
         location=place,
         path=place if path is None else RelPath.parse(path),
-        package=str(package),
+        package=_text(package),
         kind=Kind(kind),
-        mode=int(mode),
-        uid=int(uid),
-        gid=int(gid),
-        size=int(size),
-        mtime_ns=mtime_ns,
-        inode=int(inode),
-        digest=None if digest is None else Digest(digest.hex()),
+        mode=_number(mode),
+        uid=_number(uid),
+        gid=_number(gid),
+        size=_number(size),
+        mtime_ns=None if mtime_ns is None else operator.index(mtime_ns),
+        inode=_number(inode),
+        digest=None if digest is None else _digest(digest.hex()),
         target=str(json.loads(target)) if target else "",
         config=bool(config),
         xattrs=_xattrs(xattrs),
@@ -213,7 +244,7 @@ def _xattrs_text(xattrs: Xattrs) -> str | None:
 def _xattrs(text: str | None) -> Xattrs:
     if text is None:
         return ()
-    return tuple((str(name), base64.b64decode(value, validate=True)) for name, value in json.loads(text))
+    return tuple((_text(name), base64.b64decode(value, validate=True)) for name, value in json.loads(text))
 
 
 def transaction_to_row(record: TransactionRecord) -> Row:
@@ -249,13 +280,13 @@ def transaction_from_row(row: Row) -> TransactionRecord:
     number, kind, command, started, finished, outcome, reason, packages, notes, undoes, *rest = row
     retained, size, signers = rest
     return TransactionRecord(
-        id=int(number),
-        kind=str(kind),
-        command=str(command),
-        started=int(started),
-        finished=int(finished),
+        id=_number(number),
+        kind=_text(kind),
+        command=_text(command),
+        started=_second(started),
+        finished=_second(finished),
         outcome=Outcome(outcome),
-        reason=str(reason),
+        reason=_text(reason),
         packages=tuple(
             PackageChange(str(name), old and Version(old), new and Version(new))
             for name, old, new in json.loads(packages)
@@ -263,7 +294,7 @@ def transaction_from_row(row: Row) -> TransactionRecord:
         notes=tuple(map(str, json.loads(notes))),
         undoes=tuple(map(int, json.loads(undoes))),
         retained=bool(retained),
-        size=int(size),
+        size=_number(size),
         signers=tuple((str(name), tuple(map(str, keys))) for name, keys in json.loads(signers)),
     )
 
@@ -276,4 +307,4 @@ def seen_to_row(seen: Seen) -> Row:
 def seen_from_row(row: Row) -> Seen:
     """Read a row of `SEEN_COLUMNS`; raises ValueError or TypeError for a row that cannot be."""
     name, version, floor = row
-    return Seen(str(name), Version(version), None if floor is None else Version(floor))
+    return Seen(_text(name), Version(version), None if floor is None else Version(floor))

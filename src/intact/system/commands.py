@@ -1,7 +1,7 @@
 """Acts. How is a command run so that it gets nothing from us that it could misuse, and cannot outlive us?
 
 It gets a fixed environment, no standard input, no open file, the root as its directory (and as its root, if that is
-not the machine's own), a session of its own, no supplementary groups, and signals as a new program expects them. If
+not the machine's own), a session of its own, the group 0 and no other, and signals as a new program expects them. If
 we are killed, the kernel kills it (PR_SET_PDEATHSIG, prctl(2)); whatever it leaves in its process group is
 killed when it ends.
 """
@@ -85,6 +85,7 @@ def run_command(
                 cwd="/",
                 env={**_ENVIRONMENT, **variables},
                 umask=0o022,
+                group=0 if os.geteuid() == 0 else None,
                 extra_groups=[] if os.geteuid() == 0 else None,
                 start_new_session=True,
                 # No other thread of ours holds a lock that it needs: the progress bar only draws.

@@ -3,9 +3,14 @@
 Every directory is opened relative to the descriptor of the one above it, with O_NOFOLLOW, starting from
 the root's own descriptor. Descriptors are kept, so that a directory is walked once. Whatever moves a
 directory says so (`forget`), because its descriptor moves with it.
+
+Our own directory at the top of a mount lies where somebody else may be at home, who can put another one in its place.
+So each walk looks again whether it is ours and closed to others.
 """
 
+import errno
 import os
+import stat
 
 from intact.model.paths import ROOT, RelPath
 
@@ -13,6 +18,8 @@ __all__ = ["DirectoryDescriptors"]
 
 _WALK_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_OPEN = 256
+_OURS = ".intact"  # holds slots at the top of a mount
+_OPEN_TO_OTHERS = 0o077
 
 
 class DirectoryDescriptors:
@@ -38,6 +45,8 @@ class DirectoryDescriptors:
         found = self._open[at]
         for below in reversed(missing):
             found = os.open(below.name, _WALK_FLAGS, dir_fd=found)
+            if below.name == _OURS:
+                _insist_on_ours(found)
             self._open[below] = found
         return found
 
@@ -59,3 +68,10 @@ class DirectoryDescriptors:
         for fd in self._open.values():
             os.close(fd)
         self._open = {ROOT: root_fd}
+
+
+def _insist_on_ours(fd: int) -> None:
+    status = os.fstat(fd)
+    if status.st_uid not in {0, os.geteuid()} or stat.S_IMODE(status.st_mode) & _OPEN_TO_OTHERS:
+        os.close(fd)
+        raise OSError(errno.EPERM, f"{_OURS} belongs to, or is open to, somebody else")

@@ -13,7 +13,14 @@ from typing import BinaryIO
 
 from intact.model.errors import MachineError, machine_error
 
-__all__ = ["refusal_to_write", "replace_file", "scratch_file", "write_new_file"]
+__all__ = [
+    "refusal_to_write",
+    "remove_scratch",
+    "replace_file",
+    "scratch_file",
+    "sync_directory",
+    "write_new_file",
+]
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LITTLE = 1 << 16
@@ -38,21 +45,23 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.rename(temporary, path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
-        _remove(temporary)
+        remove_scratch(temporary)
         raise machine_error("write", error, str(path)) from error
     except BaseException:
-        _remove(temporary)
+        remove_scratch(temporary)
         raise
 
 
-def _remove(path: Path) -> None:
+def remove_scratch(path: Path) -> None:
+    """Remove a file that nobody wants any more, if that is possible."""
     with suppress(OSError):  # the error that led here is the one to tell
         os.unlink(path)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable; raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -73,7 +82,7 @@ def write_new_file(path: Path, content: bytes, mode: int) -> None:
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise machine_error("create", error, str(path)) from error
 

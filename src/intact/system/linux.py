@@ -18,9 +18,10 @@ from intact.model.entries import Digest, Xattrs
 from intact.model.errors import RootUnusable, machine_error
 from intact.model.objects import Attributes, Kind, Observed
 from intact.model.paths import ROOT, RelPath
-from intact.system.attributes import apply_attributes, observed, read_xattrs
+from intact.system.attributes import apply_attributes, give_mode, insist_on_same, observed, read_xattrs
 from intact.system.directories import DirectoryDescriptors
 from intact.system.locking import hold_lock
+from intact.system.mounts import mount_points_below
 from intact.system.port import Guard, Space
 from intact.system.probing import FUSE_MAGIC, flags_are_honoured
 from intact.system.syscalls import (
@@ -236,21 +237,7 @@ class LinuxDisk:
 
     def mount_points(self) -> frozenset[RelPath]:
         """Name the mount points below the root, the root included (from /proc/self/mountinfo)."""
-        try:
-            # The kernel's own name of the opened root: no walking of our own, so no race.
-            top = os.fsencode(os.readlink(f"/proc/self/fd/{self._root_fd}")).rstrip(b"/")
-            with open("/proc/self/mountinfo", "rb") as table:
-                lines = table.read().splitlines()
-        except OSError as error:
-            raise machine_error("mount_points", error, "/proc/self/mountinfo") from error
-        found = {ROOT}
-        for line in lines:
-            place = line.split(b" ")[4]
-            for escaped, plain in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
-                place = place.replace(escaped, plain)
-            if place.startswith(top + b"/"):
-                found.add(RelPath(os.fsdecode(place[len(top) + 1 :])))
-        return frozenset(found)
+        return mount_points_below(self._root_fd)
 
     def boundaries(self, locations: Iterable[RelPath]) -> frozenset[RelPath]:
         """Name the directories above these locations that no rename can cross, and all mount points."""
@@ -289,7 +276,7 @@ class LinuxDisk:
         """Create a directory."""
         parent, name = self._at(path)
         os.mkdir(name, mode, dir_fd=parent)
-        os.chmod(name, mode, dir_fd=parent)  # the umask may have taken bits away
+        give_mode(parent, name, mode)
 
     @contextmanager
     def create_file(self, path: RelPath) -> Iterator[LinuxFileWriter]:
@@ -339,9 +326,18 @@ class LinuxDisk:
             writer.finish(attributes)
 
     @_verb
-    def set_attributes(self, path: RelPath, attributes: Attributes, *, without: tuple[str, ...] = ()) -> None:
+    def set_attributes(
+        self,
+        path: RelPath,
+        attributes: Attributes,
+        *,
+        without: tuple[str, ...] = (),
+        seen: Observed | None = None,
+    ) -> None:
         """Set owner, mode, extended attributes and times, through a descriptor."""
         with self._opened(path, _READ) as fd:
+            if seen is not None:
+                insist_on_same(fd, seen)
             for name in {name for name, _ in read_xattrs(fd)} & set(without):
                 os.removexattr(fd, name)
             apply_attributes(fd, attributes)

@@ -139,11 +139,19 @@ class Disk(Protocol):
         """Copy a regular file's content (shared extents where possible) into a new file."""
         ...
 
-    def set_attributes(self, path: RelPath, attributes: Attributes, *, without: tuple[str, ...] = ()) -> None:
+    def set_attributes(
+        self,
+        path: RelPath,
+        attributes: Attributes,
+        *,
+        without: tuple[str, ...] = (),
+        seen: Observed | None = None,
+    ) -> None:
         """Set owner, mode, extended attributes and times of a file or directory, in this order.
 
         Args:
             without: names of extended attributes to take away; others that are not named stay.
+            seen: what was found there; if it has been exchanged since, nothing is set, and ESTALE is raised.
         """
         ...
 

@@ -34,8 +34,8 @@ def defuse_backups(disk: Disk, plan: TransactionPlan, told: list[str]) -> bool:
         with if_possible("a backup keeps its set-id bits; only root can reach it", told):
             if now.links > names[now.inode]:
                 _replace_by_copy(disk, place, old)
-            else:
-                disk.set_attributes(place, _defused(old), without=(CAPABILITY,))
+            elif (there := disk.observe(place)) is not None and _is_backup(there, old):
+                disk.set_attributes(place, _defused(old), without=(CAPABILITY,), seen=there)
     return bool(seen)
 
 
@@ -49,6 +49,12 @@ def _backups(plan: TransactionPlan) -> list[tuple[RelPath, Observed]]:
                 (RelPath(step.slot + node.path[len(action.path) :]), node.old) for node in action.was_below
             ]
     return found
+
+
+def _is_backup(there: Observed, old: Observed) -> bool:
+    """Who sits in a directory that has left can have put something else there; that is not given owner and mode."""
+    owner_fits = (there.kind, there.uid, there.gid) == (old.kind, old.uid, old.gid)
+    return owner_fits and there.mode | SET_ID_BITS == old.mode | SET_ID_BITS
 
 
 def _replace_by_copy(disk: Disk, place: RelPath, old: Observed) -> None:

@@ -75,7 +75,7 @@ def _emptied(disk: Disk, top: RelPath) -> Iterator[RelPath]:
 def _enter(disk: Disk, directory: RelPath) -> None:
     seen = disk.observe(directory)
     if seen is not None and seen.mode & _OWNER_MAY != _OWNER_MAY:  # who is not root could not empty it
-        disk.set_attributes(directory, Attributes(_OWNER_MAY, seen.uid, seen.gid))
+        disk.set_attributes(directory, Attributes(_OWNER_MAY, seen.uid, seen.gid), seen=seen)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from intact.model.actions import Remove, Replace
 from intact.model.errors import DatabaseDamaged, JournalDamaged
 from intact.model.installed import Outcome
 from intact.model.objects import Kind
+from intact.model.paths import ROOT
 from intact.state.database import Database
 from intact.state.layout import StateLayout, TransactionPlaces
 from intact.system.port import Disk
@@ -20,6 +21,7 @@ __all__ = [
     "holds_database",
     "insist_on_emptiness",
     "insist_on_not_committed",
+    "insist_on_own_places",
     "insist_on_untouched_root",
     "is_known",
 ]
@@ -72,6 +74,33 @@ def _holds_old(disk: Disk, step: Step) -> bool:
         return False
     seen = disk.observe(step.slot)
     return seen is not None and seen.inode != step.inode and is_old_object(disk, step.slot, action.old)
+
+
+def insist_on_own_places(layout: StateLayout, transaction: OpenTransaction, plan: TransactionPlan) -> None:
+    """Every slot lies in this transaction's slots, and no step is about pkg's own state.
+
+    Digests tell that a plan is whole, not that it belongs here: it may come from a backup of another machine.
+    """
+    places = transaction.places
+    slots = {places.slot_directory(mount) for mount in transaction.opening.mounts}
+    for step in plan.steps:
+        is_elsewhere = step.slot != ROOT and step.slot.parent not in slots
+        path = step.action.path
+        if is_elsewhere or path in {ROOT, layout.base} or path.is_below(layout.base):
+            raise _foreign(
+                places, f"/{path if not is_elsewhere else step.slot} is no place of this transaction"
+            )
+    if plan.transaction != places.id or set(plan.mounts) != set(transaction.opening.mounts):
+        raise _foreign(places, "the plan is that of another transaction")
+
+
+def _foreign(places: TransactionPlaces, what: str) -> JournalDamaged:
+    return JournalDamaged(
+        what,
+        path=f"/{places.plan}",
+        root_state="nothing was changed by this command; the transaction is as it was left",
+        remedy=f"look where /{places.home} comes from; keep a copy of it, and move it elsewhere",
+    )
 
 
 def holds_database(disk: Disk, transaction: OpenTransaction, plan: TransactionPlan) -> bool:

@@ -151,14 +151,23 @@ def _decode(chain: bytes, transaction: int, number: int, block: bytes, path: Rel
     digest, _, text = rest.partition(b" ")
     text = text.rstrip(b" \n")
     if len(block) != BLOCK or magic != _MAGIC or digest != hashlib.sha256(chain + text).hexdigest().encode():
-        raise JournalDamaged(
-            f"record {number} of the journal is damaged",
-            path=f"/{path}",
-            root_state="nothing was changed by this command; the transaction is as the crash left it",
-            remedy="run `pkg recover --status`; keep this directory, it holds the backups of the transaction",
-        )
-    fields = json.loads(text)
-    if (fields["transaction"], fields["number"]) != (transaction, number):
+        raise _damaged(number, path)
+    try:
+        fields = json.loads(text)
+        owner = fields["transaction"], fields["number"]
+        phase, time = Phase(fields["phase"]), int(fields["time"])
+        record = Record(phase, time, str(fields["attached"]), str(fields["reason"]))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise _damaged(number, path) from error
+    if owner != (transaction, number):
         raise JournalDamaged(f"record {number} belongs to another journal", path=f"/{path}")
-    record = Record(Phase(fields["phase"]), fields["time"], fields["attached"], fields["reason"])
     return digest, record
+
+
+def _damaged(number: int, path: RelPath) -> JournalDamaged:
+    return JournalDamaged(
+        f"record {number} of the journal is damaged",
+        path=f"/{path}",
+        root_state="nothing was changed by this command; the transaction is as the crash left it",
+        remedy="run `pkg recover --status`; keep this directory, it holds the backups of the transaction",
+    )

@@ -164,11 +164,14 @@ def read_opening(disk: Disk, places: TransactionPlaces, expected: Digest) -> Ope
     text = disk.read_file(places.opening) if seen is not None and seen.kind is Kind.FILE else b""
     if hashlib.sha256(text).hexdigest() != expected:
         raise JournalDamaged("the opening is missing or altered", path=f"/{places.opening}")
-    value = json.loads(text)
-    return Opening(
-        kind=value["kind"],
-        command=value["command"],
-        started=value["started"],
-        mounts=tuple(RelPath.parse(one) if one else ROOT for one in value["mounts"]),
-        undoes=tuple(value["undoes"]),
-    )
+    try:
+        value = json.loads(text)
+        return Opening(
+            kind=str(value["kind"]),
+            command=str(value["command"]),
+            started=int(value["started"]),
+            mounts=tuple(RelPath.parse(one) if one else ROOT for one in value["mounts"]),
+            undoes=tuple(map(int, value["undoes"])),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:  # none of ours
+        raise JournalDamaged(f"the opening cannot be read ({error})", path=f"/{places.opening}") from error

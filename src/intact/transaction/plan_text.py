@@ -135,7 +135,7 @@ def parse_plan(text: bytes, place: str) -> TransactionPlan:
             commands=Commands(*map(_parse_commands, value["commands"])),
             database=str(value["database"]),
         )
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise JournalDamaged(f"the plan cannot be read ({error})", path=place) from error
 
 

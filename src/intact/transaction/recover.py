@@ -33,6 +33,7 @@ from intact.transaction.evidence import (
     holds_database,
     insist_on_emptiness,
     insist_on_not_committed,
+    insist_on_own_places,
     insist_on_untouched_root,
     is_known,
 )
@@ -203,7 +204,7 @@ def _recover_one(
             outcome, told = _undo_unconfirmed(disk, layout, transaction, direction, now)
         case Verdict.ROLL_BACK:
             outcome, told = _roll_back(
-                disk, layout, _staged(disk, transaction), now, journal.records[-1].reason
+                disk, layout, _staged(disk, layout, transaction), now, journal.records[-1].reason
             )
         case Verdict.RECORD:
             outcome, told = _finish(disk, layout, transaction, now)
@@ -226,7 +227,7 @@ def _watch(disk: Disk, opening: Opening) -> None:
             disk.watch_filesystem(mount)
 
 
-def _plan(disk: Disk, transaction: OpenTransaction) -> TransactionPlan:
+def _plan(disk: Disk, layout: StateLayout, transaction: OpenTransaction) -> TransactionPlan:
     """Read the plan that the STAGED record vouches for."""
     place = transaction.places.plan
     text = disk.read_file(place) if disk.observe(place) is not None else b""
@@ -237,12 +238,14 @@ def _plan(disk: Disk, transaction: OpenTransaction) -> TransactionPlan:
             root_state="nothing was changed by this command; the transaction is as the crash left it",
             remedy=f"keep a copy of /{transaction.places.home}; its slots hold the replaced files",
         )
-    return parse_plan(text, f"/{place}")
+    plan = parse_plan(text, f"/{place}")
+    insist_on_own_places(layout, transaction, plan)
+    return plan
 
 
-def _staged(disk: Disk, transaction: OpenTransaction) -> StagedTransaction:
+def _staged(disk: Disk, layout: StateLayout, transaction: OpenTransaction) -> StagedTransaction:
     """Return the transaction as it was sealed, if all its slots can be reached."""
-    plan = _plan(disk, transaction)
+    plan = _plan(disk, layout, transaction)
     for directory in sorted({step.slot.parent for step in plan.steps if step.slot != ROOT}):
         if disk.observe(directory) is None:
             raise RecoveryFailed(
@@ -268,7 +271,7 @@ def _discard(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now:
 def _roll_forward(
     disk: Disk, layout: StateLayout, transaction: OpenTransaction, direction: Direction, now: int
 ) -> _Result:
-    staged = _staged(disk, transaction)
+    staged = _staged(disk, layout, transaction)
     if direction is Direction.BACK:
         return _roll_back(disk, layout, staged, now, "interrupted; undone on request")
     try:
@@ -293,7 +296,9 @@ def _undo_unconfirmed(
     """Take a crash while hooks or the health check had the word for a no, unless somebody says otherwise."""
     if direction is Direction.FORWARD:
         return _roll_forward(disk, layout, transaction, direction, now)
-    return _roll_back(disk, layout, _staged(disk, transaction), now, "interrupted before it was confirmed")
+    return _roll_back(
+        disk, layout, _staged(disk, layout, transaction), now, "interrupted before it was confirmed"
+    )
 
 
 def _roll_back(disk: Disk, layout: StateLayout, staged: StagedTransaction, now: int, reason: str) -> _Result:
@@ -304,7 +309,7 @@ def _roll_back(disk: Disk, layout: StateLayout, staged: StagedTransaction, now: 
 
 
 def _finish(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now: int) -> _Result:
-    committed = CommittedTransaction(transaction, _plan(disk, transaction))
+    committed = CommittedTransaction(transaction, _plan(disk, layout, transaction))
     if transaction.journal.phase is Phase.COMMITTED and not holds_database(disk, transaction, committed.plan):
         if not is_known(disk, layout, transaction.places.id):
             raise database_lost(transaction)
@@ -321,7 +326,7 @@ def _clean_up(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now
     if phase is Phase.DISCARDED:
         drop_transaction(disk, layout, transaction.places.id, transaction.opening.mounts)
         return Outcome.DISCARDED, ()
-    plan = _plan(disk, transaction)
+    plan = _plan(disk, layout, transaction)
     reason = transaction.journal.records[-1].reason
     entry = _entry(transaction, plan.packages, Outcome.ROLLED_BACK, now, reason)
     remarks = perhaps_not_run(StagedTransaction(transaction, plan))

@@ -132,7 +132,7 @@ def _change_attributes(disk: Disk, path: RelPath, before: Attributes, after: Att
     if (seen.mode, seen.uid, seen.gid) not in {(one.mode, one.uid, one.gid) for one in (before, after)}:
         return f"/{path}: mode or owner was changed by somebody meanwhile, and is kept"
     gone = {name for name, _ in before.xattrs} - {name for name, _ in after.xattrs}
-    disk.set_attributes(path, replace(after, mtime_ns=None), without=tuple(sorted(gone)))
+    disk.set_attributes(path, replace(after, mtime_ns=None), without=tuple(sorted(gone)), seen=seen)
     return None
 
 

@@ -4,7 +4,6 @@ Keys are OpenSSH's: `ssh-keygen` can make, show and change every one of them.
 """
 
 import base64
-import binascii
 import hashlib
 import os
 import stat
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from intact.model.errors import IntactError, machine_error
 from intact.system.hostfiles import write_new_file
 from intact.trust.sshsig import NAMESPACE, armored_signature
-from intact.trust.wire import ED25519, SK_ED25519, SignatureFault, key_material, kind_of, packed
+from intact.trust.wire import ED25519, SK_ED25519, key_material, kind_of, packed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -98,7 +97,7 @@ def parse_public_key(line: str) -> PublicKey:
     try:
         blob = base64.b64decode(fields[1], validate=True)
         kind = key_material(blob).kind.decode()
-    except (binascii.Error, SignatureFault) as fault:
+    except ValueError as fault:  # binascii.Error and SignatureFault are; so is a text that is not ASCII
         raise KeyFault(f"not a usable Ed25519 key: {fault}") from fault
     if kind != fields[0]:
         raise KeyFault(f"it says {fields[0]}, and is a key of the kind {kind}")

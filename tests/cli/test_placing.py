@@ -1,0 +1,277 @@
+"""`pkg place`: what install(1) does, whole, durable, and without harm to whatever uses the old file."""
+
+import errno
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.command_line import Desk
+from support.json_schema import faults
+
+READER = """
+import mmap, os, sys
+with open(sys.argv[1], "rb") as file:
+    view = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+print("mapped", flush=True)
+sys.stdin.readline()
+print(bytes(view[:4]).decode(), bytes(view[-4:]).decode(), flush=True)
+"""
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def mapped(path: Path) -> "subprocess.Popen[str]":
+    """A process that has mapped a file, as the loader maps a library, and reads it when it is told to."""
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "mapped\n"
+    return reader
+
+
+def program(path: Path) -> "subprocess.Popen[bytes]":
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", path)
+    return subprocess.Popen([path, "60"])
+
+
+def names(place: Path) -> list[str]:
+    return sorted(one.name for one in place.iterdir())
+
+
+def leftovers(place: Path) -> list[str]:
+    return [one.name for one in place.rglob(".intact-*")]
+
+
+# --- danger, and protection -------------------------------------------------------------------------------
+def test_a_running_program_refuses_cp_and_takes_place(desk: Desk) -> None:
+    running = program(desk.place / "tool")
+    try:
+        copied = subprocess.run(["cp", "/bin/true", "tool"], cwd=desk.place, capture_output=True, check=False)
+        assert (copied.returncode, b"Text file busy" in copied.stderr) == (1, True)
+        desk.bare("place", "/bin/true", "tool")
+        assert running.poll() is None
+        assert (desk.place / "tool").read_bytes() == Path("/bin/true").read_bytes()
+        assert str(Path(f"/proc/{running.pid}/exe").readlink()).endswith("tool (deleted)")
+    finally:
+        running.kill()
+        running.wait()
+    assert leftovers(desk.place) == []
+
+
+def test_a_mapped_library_kills_its_user_under_cp_and_not_under_place(desk: Desk) -> None:
+    write(desk.place / "short", "new!")
+    for how, ends in (("cp", -signal.SIGBUS), ("place", 0)):
+        library = write(desk.place / f"lib-{how}.so", "old!" + "x" * 100_000 + "end.")
+        reader = mapped(library)
+        if how == "cp":
+            subprocess.run(["cp", "short", library.name], cwd=desk.place, check=True)
+        else:
+            assert desk.bare("place", "short", library.name).code == 0
+        said, _ = reader.communicate("go\n")
+        assert reader.returncode == ends, how
+        assert said == ("" if how == "cp" else "old! end.\n")
+        assert library.read_text() == "new!"
+
+
+# --- what install(1) does ---------------------------------------------------------------------------------
+def test_a_new_file_gets_the_mode_of_its_source_under_the_umask(desk: Desk) -> None:
+    before = os.umask(0o027)
+    try:
+        write(desk.place / "a", "a", 0o755)
+        write(desk.place / "b", "b", 0o600)
+        assert desk.bare("place", "a", "x").code == desk.bare("place", "b", "y").code == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((desk.place / "x").stat().st_mode) == 0o750
+    assert stat.S_IMODE((desk.place / "y").stat().st_mode) == 0o640
+    before = os.umask(0o022)  # and as a process, which has a umask of its own while it works
+    try:
+        assert desk.process("place", "a", "z", root=None).code == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((desk.place / "z").stat().st_mode) == 0o755
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_old_file_hands_on_owner_mode_and_attributes_but_no_special_rights(desk: Desk) -> None:
+    old = write(desk.place / "old", "old")
+    os.chown(old, 12, 34)
+    old.chmod(0o4751)
+    os.setxattr(old, "user.note", b"kept")
+    write(desk.place / "new", "new", 0o600)
+    assert desk.bare("place", "new", "old").code == 0
+    status = old.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12, 34, 0o751)
+    assert os.getxattr(old, "user.note") == b"kept"
+    assert desk.bare("place", "new", "old", "--mode", "4755", "--owner", "root", "-g", "0").code == 0
+    status = old.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, 0, 0o4755)
+
+
+def test_preserve_takes_everything_from_the_source(desk: Desk) -> None:
+    source = write(desk.place / "a", "a", 0o640)
+    os.utime(source, ns=(10**18, 10**18))
+    os.setxattr(source, "user.origin", b"here")
+    assert (
+        desk.bare("place", "-p", "a", "b", "--xattr", "user.more=1", "--xattr", "user.raw=0sAAE=").code == 0
+    )
+    made = desk.place / "b"
+    assert (stat.S_IMODE(made.stat().st_mode), made.stat().st_mtime_ns) == (0o640, 10**18)
+    assert os.getxattr(made, "user.origin") == b"here"
+    assert os.getxattr(made, "user.more") == b"1"
+    assert os.getxattr(made, "user.raw") == b"\0\1"
+
+
+def test_several_sources_go_into_a_directory_or_none_does(desk: Desk) -> None:
+    for name in "ab":
+        write(desk.place / name, name)
+    (desk.place / "there").mkdir()
+    refused = desk.bare("place", "a", "missing", "there")
+    assert (refused.code, names(desk.place / "there")) == (1, [])
+    assert desk.bare("place", "a", "b", "there").code == 0
+    assert names(desk.place / "there") == ["a", "b"]
+    assert desk.bare("place", "-D", "a", "b", "far/away/").code == 0
+    assert (desk.place / "far/away/b").read_text() == "b"
+    assert desk.bare("place", "a", "b", "nowhere").code == 2
+    (desk.place / "there/sub").mkdir()
+    write(desk.place / "there/sub/a", "other a")
+    assert desk.bare("place", "a", "there/sub/a", "there").code == 2
+
+
+def test_what_stands_in_the_way_is_told_and_left(desk: Desk) -> None:
+    write(desk.place / "a", "a")
+    (desk.place / "dir").mkdir()
+    os.mkfifo(desk.place / "pipe")
+    for target in ("dir", "pipe"):
+        refused = desk.bare("place", "-T", "a", target)
+        assert (refused.code, "a directory or a device" in refused.err) == (1, True)
+    for source in ("dir", "pipe", "/dev/null"):
+        refused = desk.bare("place", source, "b")
+        assert (refused.code, "not a regular file" in refused.err or "Is a directory" in refused.err) == (
+            1,
+            True,
+        )
+    assert not (desk.place / "b").exists()
+    assert leftovers(desk.place) == []
+
+
+def test_a_link_is_replaced_or_followed(desk: Desk) -> None:
+    write(desk.place / "a", "a")
+    write(desk.place / "real", "real")
+    (desk.place / "one").symlink_to("two")
+    (desk.place / "two").symlink_to("real")
+    assert desk.bare("place", "--follow", "a", "one").code == 0
+    assert (desk.place / "one").is_symlink()
+    assert (desk.place / "real").read_text() == "a"
+    assert desk.bare("place", "a", "one").code == 0
+    assert not (desk.place / "one").is_symlink()
+    (desk.place / "round").symlink_to("round")
+    refused = desk.bare("place", "--follow", "a", "round")
+    assert (refused.code, "ELOOP" in refused.err) == (1, True)
+
+
+def test_if_changed_keeps_inode_and_time_of_what_is_right(desk: Desk) -> None:
+    write(desk.place / "a", "same", 0o644)
+    target = write(desk.place / "b", "same", 0o644)
+    before = target.stat()
+    shown = desk.bare("--json", "place", "--if-changed", "--exit-unchanged", "a", "b")
+    assert (shown.code, shown.json["changed"], faults(shown.json, "place")) == (4, False, [])
+    assert target.stat() == before
+    assert desk.bare("place", "--if-changed", "-m", "600", "a", "b").code == 0
+    assert target.stat().st_ino != before.st_ino
+    (desk.place / "a").write_text("more")
+    assert desk.bare("--json", "place", "--if-changed", "a", "b").json["changed"] is True
+    assert leftovers(desk.place) == []
+
+
+def test_a_backup_is_the_old_file_itself(desk: Desk) -> None:
+    write(desk.place / "a", "new")
+    old = write(desk.place / "b", "old")
+    inode = old.stat().st_ino
+    write(desk.place / "b~", "older")
+    assert "the old one is b~" in desk.bare("place", "--backup", "a", "b").out
+    assert ((desk.place / "b~").stat().st_ino, (desk.place / "b~").read_text()) == (inode, "old")
+    assert desk.bare("place", "-b", "--suffix", ".bak", "a", "fresh").code == 0
+    assert not (desk.place / "fresh.bak").exists()
+    assert desk.bare("place", "-b", "--suffix", "/x", "a", "b").code == 2
+
+
+def test_standard_input_is_a_source(desk: Desk) -> None:
+    assert desk.process("place", "-", "made", "-m", "0640", data=b"typed\n", root=None).code == 0
+    assert (desk.place / "made").read_text() == "typed\n"
+    assert stat.S_IMODE((desk.place / "made").stat().st_mode) == 0o640
+    assert desk.process("place", "-", ".", root=None).code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("-m", "9"), ("-m", "10000"), ("-o", "nobody-there"), ("--xattr", "x"), ("--xattr", "user.x=0s!")],
+)
+def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], desk: Desk) -> None:
+    write(desk.place / "a", "a")
+    assert desk.bare("place", *words, "a", "b").code == 2
+    assert not (desk.place / "b").exists()
+
+
+def test_a_source_that_changes_meanwhile_is_not_placed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(desk.place / "a", "a")
+    sync = os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        source.write_text("changed")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    refused = desk.bare("place", "a", "b")
+    assert (refused.code, "somebody wrote to it" in refused.err) == (1, True)
+    assert not (desk.place / "b").exists()
+    assert leftovers(desk.place) == []
+
+
+def test_a_name_that_cannot_be_taken_leaves_the_others_whole(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        write(desk.place / name, name)
+    (desk.place / "there").mkdir()
+    rename = os.rename
+
+    def refuse(one: object, other: object) -> None:
+        if str(other).endswith("there/b"):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        rename(one, other)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "rename", refuse)
+    refused = desk.bare("place", "a", "b", "c", "there")
+    assert (refused.code, "there/a: was placed" in refused.err) == (1, True)
+    assert names(desk.place / "there") == ["a"]
+
+
+def test_where_a_busy_file_cannot_be_replaced_it_is_moved_aside(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As HP-UX and some network filesystems answer."""
+    write(desk.place / "new", "new")
+    old = write(desk.place / "tool", "old")
+    rename = os.rename
+
+    def busy(one: object, other: object) -> None:
+        if str(other) == "tool" and old.exists():
+            raise OSError(errno.ETXTBSY, os.strerror(errno.ETXTBSY))
+        rename(one, other)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "rename", busy)
+    assert desk.bare("place", "new", "tool").code == 0
+    assert old.read_text() == "new"
+    assert leftovers(desk.place) == []

@@ -1,0 +1,184 @@
+"""`pkg produce`: outputs appear when the command has succeeded, all of them whole, and not before."""
+
+import os
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support.command_line import PKG, Desk, clean_environment
+from support.json_schema import faults
+
+needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
+
+
+def made(place: Path) -> list[str]:
+    return sorted(one.name for one in place.iterdir() if one.name != "root")
+
+
+def start(desk: Desk, *words: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [PKG, "produce", *words], cwd=desk.place, env=clean_environment(), stdout=subprocess.PIPE
+    )
+
+
+def test_the_output_appears_when_the_command_has_succeeded(desk: Desk) -> None:
+    (desk.place / "out.o").write_text("old")
+    script = "printf new >{}; cat out.o; case {} in *-out.o) ;; *) exit 9;; esac"
+    done = desk.process("produce", "out.o", "--", "sh", "-c", script, root=None)
+    assert (done.code, done.out) == (0, "old")
+    assert (desk.place / "out.o").read_text() == "new"
+    assert made(desk.place) == ["out.o"]
+
+
+def test_a_command_that_fails_leaves_all_as_it_was_and_its_code_is_ours(desk: Desk) -> None:
+    (desk.place / "one").write_text("old")
+    done = desk.process(
+        "produce", "one", "two", "--", "sh", "-c", "echo x >{1}; echo y >{2}; exit 7", root=None
+    )
+    assert done.code == 7
+    assert (desk.place / "one").read_text() == "old"
+    assert made(desk.place) == ["one"]
+
+
+def test_what_was_killed_ends_as_a_shell_says_it(desk: Desk) -> None:
+    done = desk.process("produce", "one", "--", "sh", "-c", "echo {}; kill -9 $$", root=None)
+    assert done.code == 128 + signal.SIGKILL
+
+
+def test_an_output_that_was_not_made_keeps_all_of_them_back(desk: Desk) -> None:
+    done = desk.process("produce", "one", "two", "--", "sh", "-c", "echo x >{1}; true {2}", root=None)
+    assert (done.code, "two" in done.err) == (1, True)
+    assert made(desk.place) == []
+
+
+def test_what_is_no_file_is_not_placed(desk: Desk) -> None:
+    for word in ("mkfifo {}", "ln -s /etc/passwd {}"):
+        done = desk.process("produce", "one", "--", "sh", "-c", word, root=None)
+        assert done.code == 1, word
+        assert made(desk.place) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("one", "--", "true"),
+        ("one", "two", "--", "sh", "-c", "echo {1}"),
+        ("one", "two", "--", "sh", "-c", "echo {} {2}"),
+        ("one", "--", "sh", "-c", "echo {} {2}"),
+        ("one", "one", "--", "sh", "-c", "echo {1} {2}"),
+        ("one",),
+        ("one", "--"),
+        ("--", "true"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_before_anything_runs(words: tuple[str, ...], desk: Desk) -> None:
+    assert desk.process("produce", *words, root=None).code == 2
+    assert made(desk.place) == []
+
+
+def test_other_braces_are_the_command_s_own(desk: Desk) -> None:
+    done = desk.process("produce", "one", "--", "sh", "-c", "a=5; echo ${a} {x} {0} >{}", root=None)
+    assert done.code == 0
+    assert (desk.place / "one").read_text() == "5 {x} {0}\n"
+
+
+def test_the_command_gets_what_the_caller_has(desk: Desk) -> None:
+    before = os.umask(0o027)
+    try:
+        script = 'umask >{}; echo "$MINE $HOME" >>{}; ulimit -S -c >>{}'
+        environment = clean_environment(MINE="yes", HOME="/somewhere")
+        limit = resource.getrlimit(resource.RLIMIT_CORE)
+        done = desk.process("produce", "one", "--", "sh", "-c", script, root=None, environment=environment)
+    finally:
+        os.umask(before)
+    assert done.code == 0
+    mask, mine, core = (desk.place / "one").read_text().splitlines()
+    assert (mask, mine) == ("0027", "yes /somewhere")
+    assert core == ("unlimited" if limit[0] == resource.RLIM_INFINITY else str(limit[0] // 512))
+    assert stat.S_IMODE((desk.place / "one").stat().st_mode) == 0o640
+
+
+def test_a_command_that_is_not_there_is_told(desk: Desk) -> None:
+    done = desk.process("produce", "one", "--", "/nowhere/cc", "{}", root=None)
+    assert (done.code, "ENOENT" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_signals_reach_the_command_and_its_answer_counts(number: signal.Signals, desk: Desk) -> None:
+    script = f"trap 'echo handled >{{}}; exit 0' {number.name[3:]}; echo ready; while :; do sleep 0.05; done"
+    with start(desk, "one", "--", "sh", "-c", script) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"ready\n"
+        running.send_signal(number)
+        assert running.wait(20) == 0
+    assert (desk.place / "one").read_text() == "handled\n"
+
+
+def test_a_command_that_a_signal_ends_leaves_nothing(desk: Desk) -> None:
+    with start(desk, "one", "--", "sh", "-c", "echo half >{}; echo ready; exec sleep 60") as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"ready\n"
+        running.terminate()
+        assert running.wait(20) == 128 + signal.SIGTERM
+    assert made(desk.place) == []
+
+
+def test_an_unchanged_output_keeps_its_time(desk: Desk) -> None:
+    target = desk.place / "gen.h"
+    target.write_text("same")
+    os.utime(target, ns=(10**18, 10**18))
+    words = ("produce", "--if-changed", "gen.h", "--", "sh", "-c", "printf same >{}")
+    assert desk.process(*words, root=None).code == 0
+    assert target.stat().st_mtime_ns == 10**18
+    shown = desk.process("--json", "produce", "gen.h", "--", "sh", "-c", "printf new >{}", root=None)
+    assert (shown.json, faults(shown.json, "produce")) == ({"changed": True, "placed": ["gen.h"]}, [])
+
+
+def test_a_link_is_replaced_or_followed(desk: Desk) -> None:
+    (desk.place / "real").write_text("old")
+    (desk.place / "name").symlink_to("real")
+    desk.process("produce", "--follow", "name", "--", "sh", "-c", "printf new >{}", root=None)
+    assert ((desk.place / "real").read_text(), (desk.place / "name").is_symlink()) == ("new", True)
+    desk.process("produce", "name", "--", "sh", "-c", "printf own >{}", root=None)
+    assert ((desk.place / "real").read_text(), (desk.place / "name").is_symlink()) == ("new", False)
+
+
+@needs_cc
+def test_a_program_is_compiled_over_its_own_running_binary(desk: Desk) -> None:
+    """Cc alone fails (ETXTBSY) or unlinks first, and then there is a moment without the program."""
+    source = desk.place / "prog.c"
+    for version in range(4):
+        source.write_text(f"#include <unistd.h>\nint main(void) {{ return sleep(60) + {version}; }}\n")
+        done = desk.process("produce", "prog", "--", "cc", "-o", "{}", "prog.c", root=None)
+        assert done.code == 0, done.err
+        running = subprocess.Popen([desk.place / "prog"])
+        time.sleep(0.05)
+        assert running.poll() is None
+        again = desk.process("produce", "prog", "--", "cc", "-O1", "-o", "{}", "prog.c", root=None)
+        assert (again.code, running.poll()) == (0, None)
+        running.kill()
+        running.wait()
+    source.write_text("int main(void) { return }\n")
+    before = (desk.place / "prog").stat()
+    assert desk.process("produce", "prog", "--", "cc", "-o", "{}", "prog.c", root=None).code == 1
+    assert (desk.place / "prog").stat() == before
+
+
+@needs_cc
+def test_objects_archives_and_libraries_keep_their_endings(desk: Desk) -> None:
+    (desk.place / "f.c").write_text("int f(void) { return 7; }\n")
+    (desk.place / "main.c").write_text("int f(void); int main(void) { return f(); }\n")
+    for words in (
+        ("f.o", "--", "cc", "-c", "-o", "{}", "f.c"),
+        ("libf.a", "--", "ar", "rc", "{}", "f.o"),
+        ("libf.so", "--", "cc", "-shared", "-fPIC", "-o", "{}", "f.c"),
+        ("main", "--", "cc", "-o", "{}", "main.c", "libf.a"),
+    ):
+        assert desk.process("produce", *words, root=None).code == 0, words
+    assert subprocess.run([desk.place / "main"], check=False).returncode == 7
