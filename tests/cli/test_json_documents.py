@@ -143,6 +143,8 @@ ANSWERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "config": ("config", 0, ("config",)),
     "verify": ("verify", 0, ("verify",)),
     "verify one": ("verify", 0, ("verify", "plugin")),
+    "probe": ("probe", 0, ("probe",)),
+    "probe what is not there": ("error", 1, ("probe", "nowhere")),
     "completion": ("completion", 0, ("completion", "zsh")),
     "no command": ("error", 2, ()),
     "no command of a group": ("error", 2, ("key",)),

@@ -6,13 +6,17 @@ It refuses what some systems refuse, so that the ways round it can be tried here
     --ignore-flags    … or takes them and does a plain rename (some FUSE filesystems)
     --no-links        link(2) is refused (vfat, many FUSE filesystems): EPERM
     --busy            a file that is open for execution can't be renamed over or removed (HP-UX): ETXTBSY;
-                      a file counts as running if its name is in the file `running` beside the mirrored directory
+                      a file counts as running if a line of the file `running` beside the mirrored directory is its
+                      name, or a pattern of it
+    --fold-case       names that differ by capitals only are one (macOS, FAT, ext4 with casefold)
+    --stuck           fsync never comes back (a network filesystem without its server)
     --unstable        inode numbers change with every look
 
     python -m support.weather MOUNTPOINT MIRRORED [FLAG...]
 """
 
 import errno
+import fnmatch
 import gc
 import itertools
 import os
@@ -29,7 +33,7 @@ import mfusepy  # type: ignore[import-untyped]
 
 __all__ = ["MANNERS", "mirrored"]
 
-MANNERS = ("--no-flags", "--ignore-flags", "--no-links", "--busy", "--unstable")
+MANNERS = ("--no-flags", "--ignore-flags", "--no-links", "--busy", "--fold-case", "--stuck", "--unstable")
 _STAT = ("st_mode", "st_nlink", "st_size", "st_uid", "st_gid", "st_ino")
 _SECONDS_TO_MOUNT = 20
 
@@ -44,12 +48,12 @@ class _Mirror(mfusepy.Operations):  # type: ignore[misc]  # untyped
         self._numbers = itertools.count(1000)
 
     def _at(self, path: str) -> str:
-        return self._top + path
+        return self._top + (path.lower() if "--fold-case" in self._manners else path)
 
     def _insist_on_idle(self, path: str) -> None:
         if "--busy" not in self._manners or not self._running.exists():
             return
-        if path in self._running.read_text().splitlines():
+        if any(fnmatch.fnmatchcase(path, line) for line in self._running.read_text().splitlines()):
             raise mfusepy.FuseOSError(errno.ETXTBSY)
 
     def getattr(self, path: str | None, fh: int | None = None) -> dict[str, Any]:
@@ -135,6 +139,8 @@ class _Mirror(mfusepy.Operations):  # type: ignore[misc]  # untyped
         return 0
 
     def fsync(self, path: str, datasync: int, fh: int) -> int:  # noqa: ARG002
+        if "--stuck" in self._manners:
+            time.sleep(3600)
         os.fsync(fh)
         return 0
 

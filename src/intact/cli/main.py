@@ -41,6 +41,7 @@ _COMMANDS = MappingProxyType(
         "verify": "intact.cli.checking",
         "place": "intact.cli.placing",
         "produce": "intact.cli.placing",
+        "probe": "intact.cli.probing",
         "completion": "intact.cli.completing",
     }
 )

@@ -1,6 +1,7 @@
 """Acts. Which system calls does Python's `os` module not have?"""
 
 import ctypes
+import fcntl
 import os
 
 __all__ = [
@@ -8,6 +9,8 @@ __all__ = [
     "ATTR_IMMUTABLE",
     "RENAME_EXCHANGE",
     "RENAME_NOREPLACE",
+    "clone_file",
+    "link_open_file",
     "renameat2",
     "statfs_magic",
     "statx_attributes",
@@ -19,6 +22,11 @@ RENAME_EXCHANGE = 2
 ATTR_IMMUTABLE = 0x10  # STATX_ATTR_*, see statx(2)
 ATTR_APPEND = 0x20
 _AT_SYMLINK_NOFOLLOW = 0x100
+_AT_SYMLINK_FOLLOW = 0x400
+_AT_FDCWD = -100
+_FICLONE = 0x40049409  # _IOW(0x94, 9, int), see ioctl_ficlone(2)
+_FICLONE_ELSEWHERE = 0x80049409
+_OTHER_IOCTLS = ("alpha", "mips", "parisc", "ppc", "sparc")  # architectures that number writing differently
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _RENAMEAT2_NUMBER = {
@@ -53,6 +61,24 @@ def renameat2(source_fd: int, source: str, target_fd: int, target: str, flags: i
         return
     number = _RENAMEAT2_NUMBER[os.uname().machine]
     _raise_errno(_libc.syscall(ctypes.c_long(number), *arguments))
+
+
+def link_open_file(fd: int, directory_fd: int, name: str) -> None:
+    """Give an open file (O_TMPFILE) a name, as open(2) describes it; raises OSError.
+
+    ``os.link`` does not follow the link in /proc before Python 3.14.
+    """
+    source = ctypes.c_char_p(f"/proc/self/fd/{fd}".encode())
+    target = ctypes.c_char_p(os.fsencode(name))
+    _raise_errno(
+        _libc.linkat(ctypes.c_int(_AT_FDCWD), source, ctypes.c_int(directory_fd), target, _AT_SYMLINK_FOLLOW)
+    )
+
+
+def clone_file(source_fd: int, target_fd: int) -> None:
+    """Let the target share all of the source's extents (reflink); raises OSError where that is impossible."""
+    elsewhere = os.uname().machine.startswith(_OTHER_IOCTLS)
+    fcntl.ioctl(target_fd, _FICLONE_ELSEWHERE if elsewhere else _FICLONE, source_fd)
 
 
 def syncfs(fd: int) -> None:
