@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from intact.model.entries import Digest
 from intact.model.errors import machine_error
-from intact.model.objects import Attributes, Observed
+from intact.model.objects import Attributes, Identity, Observed
 from intact.model.paths import RelPath
 from intact.system.linux import LinuxDisk
 from intact.system.port import Disk, FileWriter, Guard, Space
@@ -101,6 +101,9 @@ class FaultyDisk:
     def space(self, path: RelPath) -> Space:
         space = self.real.space(path)
         return space if self.filesystem is None else replace(space, filesystem=self.filesystem)
+
+    def identity(self, path: RelPath) -> Identity | None:
+        return self.real.identity(path)
 
     def guard(self, path: RelPath) -> Guard | None:
         return self.real.guard(path)

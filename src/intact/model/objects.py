@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from intact.model.entries import Digest, Xattrs
 from intact.model.paths import RelPath
@@ -13,6 +14,7 @@ __all__ = [
     "Backup",
     "BundleContent",
     "Content",
+    "Identity",
     "Kind",
     "LiveContent",
     "NewDirectory",
@@ -34,6 +36,18 @@ class Kind(str, Enum):
     DIRECTORY = "directory"
     SYMLINK = "symlink"
     OTHER = "other"
+
+
+class Identity(NamedTuple):
+    """What tells one object from every other that exists at the same time.
+
+    Attributes:
+        device: st_dev of stat(2).
+        inode: st_ino of stat(2).
+    """
+
+    device: int
+    inode: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import intact
-from intact.model.paths import RelPath
+from intact.model.objects import Identity
+from intact.model.paths import ROOT, RelPath
 from intact.operations.root import Root
 from intact.plan.wanted import Wanted
 from intact.state.database import Database
@@ -33,8 +34,15 @@ def reserved_places(
         wanted: what the incoming packages say of each location.
         brought: locations that get a new object.
     """
-    top = Path(root.path).resolve()
-    own = (Path(sys.executable).resolve(), Path(intact.__file__).resolve().parent)
+    own = {_identity(Path(sys.executable)), _identity(Path(intact.__file__).parent)}
+    is_own: dict[RelPath, bool] = {}
+
+    def is_part_of_pkg(location: RelPath) -> bool:
+        if location not in is_own:
+            above = location != ROOT and is_part_of_pkg(location.parent)
+            is_own[location] = above or root.disk.identity(location) in own
+        return is_own[location]
+
     found = []
     for location in sorted(brought):
         names = {one.package for one in wanted.get(location, ())}
@@ -44,10 +52,15 @@ def reserved_places(
             found.append(
                 f"/{location}: what lies there does not outlive a reboot; nothing can be installed there"
             )
-        elif any((top / location).is_relative_to(place) for place in own):
+        elif is_part_of_pkg(location):
             brought_it = {one.package for one in database.owners([location]).get(location, ())}
             if not names <= {_OWN_NAME, *brought_it}:
                 found.append(
                     f"/{location}: is a part of the pkg that is running; only the package {_OWN_NAME} brings it"
                 )
     return found
+
+
+def _identity(path: Path) -> Identity:
+    status = path.stat()
+    return Identity(status.st_dev, status.st_ino)

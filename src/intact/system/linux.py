@@ -16,7 +16,7 @@ from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
 
 from intact.model.entries import Digest, Xattrs
 from intact.model.errors import RootUnusable, machine_error
-from intact.model.objects import Attributes, Kind, Observed
+from intact.model.objects import Attributes, Identity, Kind, Observed
 from intact.model.paths import ROOT, RelPath
 from intact.system.attributes import apply_attributes, give_mode, insist_on_same, observed, read_xattrs
 from intact.system.directories import DirectoryDescriptors
@@ -247,20 +247,25 @@ class LinuxDisk:
             for directory in location.ancestors:
                 if directory in devices:
                     continue
-                devices[directory] = self._device_or_none(directory)
+                status = self._status_or_none(directory)
+                devices[directory] = status.st_dev if status and stat.S_ISDIR(status.st_mode) else None
                 above = devices[directory.parent]
                 if devices[directory] is not None and devices[directory] != above:
                     found.add(directory)
         return frozenset(found)
 
+    def identity(self, path: RelPath) -> Identity | None:
+        """Tell which object stands at `path` (links are not followed); None if there is none."""
+        status = self._status_or_none(path)
+        return Identity(status.st_dev, status.st_ino) if status else None
+
     @_verb
-    def _device_or_none(self, path: RelPath) -> int | None:
+    def _status_or_none(self, path: RelPath) -> os.stat_result | None:
         try:
             parent, name = self._at(path)
-            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            return os.stat(name, dir_fd=parent, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return status.st_dev if stat.S_ISDIR(status.st_mode) else None
 
     def host_path(self, path: RelPath) -> Path:
         """Return the host's name of a file of our own private state."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from intact.model.entries import Digest
-from intact.model.objects import Attributes, Observed
+from intact.model.objects import Attributes, Identity, Observed
 from intact.model.paths import RelPath
 
 __all__ = ["Disk", "FileWriter", "Guard", "Space"]
@@ -69,6 +69,10 @@ class Disk(Protocol):
     # --- looking -------------------------------------------------------------------------------------
     def observe(self, path: RelPath, *, xattrs: bool = False) -> Observed | None:
         """Describe the object at `path` (lstat, readlink); None if there is none or a parent is missing."""
+        ...
+
+    def identity(self, path: RelPath) -> Identity | None:
+        """Tell which object stands at `path` (links are not followed); None if there is none."""
         ...
 
     def digest(self, path: RelPath) -> Digest:
