@@ -91,6 +91,8 @@ def _begun(desk: Desk) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         env=clean_environment(),
         text=True,
+        # The tests may run under nohup; this process has one thread.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + SLOW
     while not any(desk.root.glob(".intact-probe-*/*")):

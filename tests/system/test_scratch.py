@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -107,7 +107,16 @@ def test_an_experiment_that_breaks_is_no_answer_and_no_end(fast_path: Path) -> N
     assert facts == ["it broke: ValueError: what", "its process died", "its preparation failed: ENOENT"]
 
 
+@pytest.fixture
+def _hanging_up_ends() -> Iterator[None]:
+    """The tests may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.usefixtures("_hanging_up_ends")
 def test_a_signal_ends_the_processes_and_removes_all(number: int, fast_path: Path, tmp_path: Path) -> None:
     note = tmp_path / "note"
     parent = os.getpid()

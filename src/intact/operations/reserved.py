@@ -34,7 +34,7 @@ def reserved_places(
         wanted: what the incoming packages say of each location.
         brought: locations that get a new object.
     """
-    own = {_identity(Path(sys.executable)), _identity(Path(intact.__file__).parent)}
+    own = [*_identity(Path(sys.executable)), *_identity(Path(intact.__file__).parent)]
     is_own: dict[RelPath, bool] = {}
 
     def is_part_of_pkg(location: RelPath) -> bool:
@@ -61,6 +61,10 @@ def reserved_places(
     return found
 
 
-def _identity(path: Path) -> Identity:
-    status = path.stat()
-    return Identity(status.st_dev, status.st_ino)
+def _identity(path: Path) -> list[Identity]:
+    """Tell which object this is; nothing of it where we may not even look, and so cannot write either."""
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [Identity(status.st_dev, status.st_ino)]
