@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from intact.model.actions import PackageChange, Plan
+from intact.operations.in_use import NOBODY, UsesFound
 from intact.transaction.recover import Recovered
 
 __all__ = ["Receipt"]
@@ -19,6 +20,7 @@ class Receipt:
         signers: fingerprints of the keys that vouched, by package; empty for one let in unsigned.
         told: what turned out on the way, one line each.
         recovered: what was finished or undone first.
+        in_use: processes that still use what was replaced or removed.
     """
 
     kind: str
@@ -30,4 +32,5 @@ class Receipt:
     signers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     told: tuple[str, ...] = ()
     recovered: tuple[Recovered, ...] = ()
+    in_use: UsesFound = NOBODY
     dry_run: bool = False

@@ -7,6 +7,7 @@
         ├── lock                    0600
         ├── id                            the identity of this root
         ├── manifests/DIGEST.toml         the signed manifests of what is installed
+        ├── outlived.json                 deleted backups that some process still has (of this boot)
         ├── kept/ID/                      people's files that a transaction moved out of the way
         └── transactions/ID/
             ├── opening.json, journal, plan.json
@@ -161,6 +162,11 @@ class StateLayout:
     def manifest(self, digest: Digest) -> RelPath:
         """Return the place of one retained manifest."""
         return self.manifests / f"{digest}.toml"
+
+    @property
+    def outlived(self) -> RelPath:
+        """The note of deleted files that some process still has."""
+        return self.private / "outlived.json"
 
     @property
     def kept(self) -> RelPath:
