@@ -10,6 +10,7 @@ import click
 from intact.bundle.read import UnverifiedBundle, open_bundle
 from intact.cli.session import Session
 from intact.cli.words import action_line, change_line, command_line, shown, signers_line
+from intact.cli.words_in_use import in_use_lines, in_use_rows
 from intact.model.errors import UsageError
 from intact.model.hooks import DEFAULT_SECONDS, MOST_SECONDS, insist_on_command
 from intact.operations.hooks import HookOptions
@@ -25,6 +26,7 @@ from intact.transaction.recover import Direction, Recovered
 __all__ = ["COMMANDS"]
 
 _UNCHANGED = 4
+_MOST_PROCESSES = 10
 
 
 def _dry_run(command: "click.decorators.FC") -> "click.decorators.FC":
@@ -112,6 +114,7 @@ def _document(receipt: Receipt) -> dict[str, Any]:
         "told": list(receipt.told),
         "signers": {name: list(signers) for name, signers in receipt.signers},
         "recovered": _recovered_rows(receipt.recovered),
+        "in_use": in_use_rows(receipt.in_use),
     }
 
 
@@ -144,6 +147,8 @@ def _lines(receipt: Receipt) -> list[str]:
             f"dry run: nothing was changed; plan {receipt.plan_digest[:16]}, {len(receipt.plan.actions)} actions"
         )
     else:
+        if receipt.in_use.uses:
+            lines += ["still in use:", *in_use_lines(receipt.in_use, _MOST_PROCESSES)]
         lines.append(
             f"done: transaction {receipt.transaction}, {len(receipt.plan.actions)} actions; undo it with `pkg rollback`"
         )

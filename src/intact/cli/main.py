@@ -39,6 +39,7 @@ _COMMANDS = MappingProxyType(
         "history": "intact.cli.history",
         "config": "intact.cli.asking",
         "verify": "intact.cli.checking",
+        "ps": "intact.cli.using",
         "place": "intact.cli.placing",
         "produce": "intact.cli.placing",
         "probe": "intact.cli.probing",
