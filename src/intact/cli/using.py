@@ -26,14 +26,16 @@ _ROLLED_BACK = 8
 def _summary(found: UsesFound) -> list[str]:
     processes = {one.process.pid for one in found.uses}
     lines = [
-        f"{len(processes)} processes use old files"
-        if processes
-        else "no process uses a replaced or removed file",
+        _count(len(processes)) if processes else "no process uses a replaced or removed file",
         *(f"note: {shown(one)}" for one in found.notes),
     ]
     if found.hidden:
         lines.append(f"note: {found.hidden} of {found.looked_at} processes could not be looked into")
     return lines
+
+
+def _count(processes: int) -> str:
+    return "1 process uses old files" if processes == 1 else f"{processes} processes use old files"
 
 
 def _only(found: UsesFound, names: tuple[str, ...]) -> UsesFound:
