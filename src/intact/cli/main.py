@@ -40,6 +40,8 @@ _COMMANDS = MappingProxyType(
         "config": "intact.cli.asking",
         "verify": "intact.cli.checking",
         "ps": "intact.cli.using",
+        "repair": "intact.cli.repairing",
+        "rescue": "intact.cli.repairing",
         "place": "intact.cli.placing",
         "produce": "intact.cli.placing",
         "probe": "intact.cli.probing",

@@ -67,15 +67,15 @@ def time_text(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, tz=timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def change_line(change: PackageChange) -> str:
-    """Say what happens to a package."""
+def change_line(change: PackageChange, kind: str = "") -> str:
+    """Say what happens to a package in a transaction of this kind."""
     name = shown(change.name)
     if change.old is None:
         return f"install  {name} {change.new}"
     if change.new is None:
         return f"remove   {name} {change.old}"
     if change.old == change.new:
-        return f"renew    {name} {change.new}"
+        return f"{'repair' if kind == 'repair' else 'renew':8} {name} {change.new}"
     verb = "upgrade " if change.old < change.new else "go back "
     return f"{verb} {name} {change.old} → {change.new}"
 

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
+from intact.model.entries import Digest
 from intact.model.errors import DatabaseTooNew, machine_error
 from intact.model.installed import InstalledPackage, OwnedEntry, Seen, TransactionRecord
 from intact.model.paths import RelPath
@@ -160,6 +161,11 @@ class Database:
             for entry in self._rows(query, batch, entry_from_row):
                 found.setdefault(entry.location, []).append(entry)
         return found
+
+    def holding(self, digest: Digest) -> list[OwnedEntry]:
+        """Return the files that have this content, as they were installed; looks at every entry."""
+        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE digest = ? ORDER BY location"  # noqa: S608  our own columns
+        return self._rows(query, (bytes.fromhex(digest),), entry_from_row)
 
     def owner_of(self, path: RelPath) -> list[OwnedEntry]:
         """Return who owns a path, given as location or as a manifest says it."""

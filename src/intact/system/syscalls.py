@@ -12,6 +12,7 @@ __all__ = [
     "RENAME_EXCHANGE",
     "RENAME_NOREPLACE",
     "cached_identity",
+    "cached_status",
     "clone_file",
     "link_open_file",
     "renameat2",
@@ -28,7 +29,7 @@ _AT_SYMLINK_NOFOLLOW = 0x100
 _AT_SYMLINK_FOLLOW = 0x400
 _AT_FDCWD = -100
 _AT_STATX_DONT_SYNC = 0x4000
-_STATX_INO = 0x100
+_STATX_WANTED = 0x303  # STATX_TYPE, STATX_MODE, STATX_INO, STATX_SIZE
 _FICLONE = 0x40049409  # _IOW(0x94, 9, int), see ioctl_ficlone(2)
 _FICLONE_ELSEWHERE = 0x80049409
 _OTHER_IOCTLS = ("alpha", "mips", "parisc", "ppc", "sparc")  # architectures that number writing differently
@@ -106,7 +107,8 @@ class _Statx(ctypes.Structure):
         ("stx_mode", ctypes.c_uint16),
         ("pad", ctypes.c_uint16),
         ("stx_ino", ctypes.c_uint64),
-        ("before_devices", ctypes.c_byte * 96),
+        ("stx_size", ctypes.c_uint64),
+        ("before_devices", ctypes.c_byte * 88),
         ("stx_dev_major", ctypes.c_uint32),
         ("stx_dev_minor", ctypes.c_uint32),
         ("rest", ctypes.c_byte * 112),
@@ -126,11 +128,18 @@ def cached_identity(path: str) -> Identity:
     A network or FUSE filesystem that has stopped answering is not asked (AT_STATX_DONT_SYNC), so this cannot hang on
     one. Meant for the links in /proc, which lead to opened objects; not for use by several threads.
     """
+    return cached_status(path)[0]
+
+
+def cached_status(path: str) -> tuple[Identity, int, int]:
+    """Return identity, type and mode, and size in bytes, as `cached_identity` gets them; raises OSError."""
     if _statx is None:
         status = os.stat(path)
-        return Identity(status.st_dev, status.st_ino)
-    _raise_errno(_statx(_AT_FDCWD, os.fsencode(path), _AT_STATX_DONT_SYNC, _STATX_INO, _statx_now_pointer))
-    return Identity(os.makedev(_statx_now.stx_dev_major, _statx_now.stx_dev_minor), _statx_now.stx_ino)
+        return Identity(status.st_dev, status.st_ino), status.st_mode, status.st_size
+    _raise_errno(_statx(_AT_FDCWD, os.fsencode(path), _AT_STATX_DONT_SYNC, _STATX_WANTED, _statx_now_pointer))
+    found = _statx_now
+    identity = Identity(os.makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)
+    return identity, found.stx_mode, found.stx_size
 
 
 def statx_attributes(parent_fd: int, name: str) -> int:

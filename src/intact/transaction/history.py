@@ -51,6 +51,7 @@ def drop_unretained(disk: Disk, layout: StateLayout) -> None:
     A transaction that the database does not know is left alone: the database may be older than it.
     """
     drop_tree(disk, layout.private / _SCRATCH)
+    drop_tree(disk, layout.rescued)
     if disk.observe(layout.transactions) is None:
         return
     there = [int(name) for name in disk.list_directory(layout.transactions) if name.isdigit()]
