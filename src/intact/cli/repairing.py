@@ -95,7 +95,7 @@ def _rescue(session: Session, path: str, output: Path, pid: int | None) -> int:
         inner = root_path(
             path if Path(path).is_absolute() or root.path != "/" else str(Path.cwd() / path), root
         )
-        done = rescue(root, inner, str(Path(root.path) / inner), output, pid)
+        done = rescue(root, inner, output, pid)
     session.screen.done(_rescued_document(done, output), _rescued_lines(done, output))
     return 0
 
