@@ -9,7 +9,10 @@ __all__ = ["Keeper", "KeeperKind", "RunningProcess", "Usage", "Use"]
 
 
 class Usage(Enum):
-    """In which way a process uses a file; what comes first says most."""
+    """In which way a process uses a file; what comes first says most.
+
+    A library is a file that is mapped to be executed, in one of its parts at least.
+    """
 
     EXECUTABLE = "executable"
     LIBRARY = "library"

@@ -29,6 +29,7 @@ _MAPPING = re.compile(
     rb"(?P<address>\S+) (?P<rights>\S+) \S+ (?P<file>(?P<numbers>\S+:\S+ (?P<inode>[1-9]\d*)) .*)"
 )
 _FILES = re.compile(rb"[0-9a-f]+:[0-9a-f]+ [1-9]\d* .*")  # the same `file`, five times as fast
+_ORDER = {usage: number for number, usage in enumerate(Usage)}
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
 
 
@@ -93,7 +94,9 @@ class _Search:
             found.add(Use(pid, executable, Usage.EXECUTABLE, f"/proc/{pid}/exe"))
         found |= {one for one in self._mappings(pid) if one.identity != executable}
         found |= set(self._open_files(pid))
-        return sorted(found, key=lambda one: (one.identity, one.usage.value))
+        code = {one.identity for one in found if one.usage is Usage.LIBRARY}
+        rest = (one for one in found if one.usage is not Usage.MAPPED or one.identity not in code)
+        return sorted(rest, key=lambda one: (_ORDER[one.usage], one.identity))
 
     def _identity(self, link: str) -> Identity | None:
         try:
