@@ -22,7 +22,7 @@ SAYS = {
 @pytest.mark.parametrize("scene", SAYS)
 def test_the_scene_shows_what_it_says(scene: str, tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    words = [sys.executable, SCRIPT, scene]
+    words: list[str | Path] = [sys.executable, SCRIPT, scene]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     if "not played: " in done.stdout:
         pytest.skip(done.stdout.partition("not played: ")[2].splitlines()[0])

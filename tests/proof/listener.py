@@ -41,11 +41,12 @@ class _Program(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One system call that waits for a decision."""
+    """One system call of a process (or thread) that waits for a decision."""
 
     id: int
     name: str
     arguments: tuple[int, ...]
+    pid: int = 0
 
 
 def is_possible() -> bool:
@@ -130,8 +131,8 @@ class Listener:
             if error.errno in {errno.ENOENT, errno.EINTR}:
                 return None
             raise
-        identity, _pid, _flags, number, _arch, _ip, *arguments = _NOTIFICATION.unpack(buffer)
-        return Call(identity, NAMES[number], tuple(arguments))
+        identity, pid, _flags, number, _arch, _ip, *arguments = _NOTIFICATION.unpack(buffer)
+        return Call(identity, NAMES[number], tuple(arguments), pid)
 
     def let(self, call: Call) -> None:
         """Let the call happen."""

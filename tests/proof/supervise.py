@@ -62,10 +62,10 @@ def _redirect(said: int) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
 
 
-def _in_child(arguments: list[str]) -> int:
+def _in_child(arguments: list[str], command: Callable[[list[str]], int]) -> int:
     """Run the command line in this forked process, which has loaded it already."""
     try:
-        return run_command(arguments)
+        return command(arguments)
     except BaseException:  # noqa: BLE001  a crash of ours is a finding, and the report needs its place
         traceback.print_exc()
         return _CRASHED
@@ -82,7 +82,13 @@ def run_pkg(arguments: list[str], place: Path, user: int | None = None) -> Ended
 
 
 def supervised(
-    arguments: list[str], place: Path, policy: Policy, *, looking: bool = False, user: int | None = None
+    arguments: list[str],
+    place: Path,
+    policy: Policy,
+    *,
+    looking: bool = False,
+    user: int | None = None,
+    command: Callable[[list[str]], int] = run_command,
 ) -> Ended:
     """Run `pkg` and ask `policy` before each system call that changes something.
 
@@ -90,8 +96,9 @@ def supervised(
         policy: gets the number of the call, from 1, and the call.
         looking: ask about calls that only look, too.
         user: run it as this user.
+        command: run this instead.
     """
-    return _run(arguments, place, policy, looking=looking, user=user)
+    return _run(arguments, place, policy, looking=looking, user=user, command=command)
 
 
 def count_calls(arguments: list[str], place: Path, *, looking: bool = False) -> list[str]:
@@ -113,7 +120,13 @@ def _become(user: int) -> None:
 
 
 def _run(
-    arguments: list[str], place: Path, policy: Policy | None, *, looking: bool, user: int | None = None
+    arguments: list[str],
+    place: Path,
+    policy: Policy | None,
+    *,
+    looking: bool,
+    user: int | None = None,
+    command: Callable[[list[str]], int] = run_command,
 ) -> Ended:
     text = place / f"said-{os.getpid()}-{secrets.token_hex(4)}"
     said = os.open(text, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -129,7 +142,7 @@ def _run(
             if policy is not None:
                 become_listened_to(theirs, CHANGING | LOOKING if looking else CHANGING, every_open=looking)
             theirs.close()
-            code = _in_child(arguments)
+            code = _in_child(arguments, command)
         finally:
             os._exit(code)
     theirs.close()
