@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from intact.model.actions import Action, Create, PackageChange, Plan, Remove, Replace
+from intact.model.actions import Action, Create, Plan, Remove, Replace
+from intact.model.manifest import PackageChange
 from intact.model.objects import NewSymlink
 from intact.model.paths import RelPath
 from intact.model.versions import Version

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from intact.bundle.read import UnverifiedBundle, open_bundle
+from intact.cli.plan_words import action_line, change_line, command_line, signers_line
 from intact.cli.session import Session
-from intact.cli.words import action_line, change_line, command_line, shown, signers_line
+from intact.cli.words import shown
 from intact.model.errors import UsageError
 from intact.model.hooks import DEFAULT_SECONDS, MOST_SECONDS, insist_on_command
 from intact.operations.hooks import HookOptions

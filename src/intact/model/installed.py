@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from intact.model.actions import PackageChange
 from intact.model.entries import Digest, Xattrs
 from intact.model.hooks import Hook
-from intact.model.manifest import PackageIdentity, Relations
+from intact.model.manifest import PackageChange, PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.model.versions import Version

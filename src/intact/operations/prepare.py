@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from intact.bundle.verified import VerifiedBundle
-from intact.model.actions import PackageChange, Plan
+from intact.model.actions import Plan
 from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, SymlinkEntry
 from intact.model.errors import Conflict
 from intact.model.installed import InstalledPackage, OwnedEntry
-from intact.model.manifest import Manifest
+from intact.model.manifest import Manifest, PackageChange
 from intact.model.objects import Kind, NewFile, NewHardlink
 from intact.model.paths import RelPath
 from intact.operations.execute import Prepared

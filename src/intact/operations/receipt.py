@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from intact.model.actions import PackageChange, Plan
+from intact.model.actions import Plan
+from intact.model.manifest import PackageChange
 from intact.transaction.recover import Recovered
 
 __all__ = ["Receipt"]

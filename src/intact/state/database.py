@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import quote
 
 from intact.model.errors import DatabaseTooNew, machine_error
 from intact.model.installed import InstalledPackage, OwnedEntry, Seen, TransactionRecord
@@ -62,7 +61,8 @@ class Database:
             connection = sqlite3.connect(":memory:")
             connection.executescript(SCHEMA)
             return cls(connection, str(path))
-        uri = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro&immutable=1"
+        escaped = "".join(f"%{byte:02x}" for byte in os.fsencode(path.absolute()))
+        uri = f"file:{escaped}?mode=ro&immutable=1"
         try:
             connection = sqlite3.connect(uri, uri=True)
         except sqlite3.Error as error:

@@ -5,7 +5,6 @@ interruption leaves at most an unfinished *new* object behind.
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -156,11 +155,12 @@ class LinuxDisk:
     @_verb
     def digest(self, path: RelPath) -> Digest:
         """Hash the regular file at `path`."""
+        import hashlib  # noqa: PLC0415  loading OpenSSL takes longer than most questions
+
         state = hashlib.sha256()
-        buffer = bytearray(_CHUNK)
-        view = memoryview(buffer)
+        view = memoryview(bytearray(_CHUNK))
         with self.open_read(path) as source:
-            while count := source.readinto(buffer):  # type: ignore[attr-defined]  # FileIO has it
+            while count := source.readinto(view):  # type: ignore[attr-defined]  # FileIO has it
                 state.update(view[:count])
         return Digest(state.hexdigest())
 
