@@ -9,7 +9,7 @@ from intact.model.manifest import PackageChange
 from intact.model.objects import NewSymlink
 from intact.model.paths import RelPath
 from intact.model.versions import Version
-from intact.operations.execute import plan_digest
+from intact.operations.receipt import plan_digest
 from support.situations import as_seen
 from support.workshop import Package, Workshop, file, snapshot
 

@@ -125,7 +125,7 @@ def _tell(session: Session, receipt: Receipt, *, exit_unchanged: bool = False) -
     for line in _recovered_lines(receipt.recovered):
         screen.say(line)
     tell = screen.result if receipt.dry_run else screen.done
-    tell(_document(receipt), _lines(receipt))
+    tell(_document(receipt) if screen.as_json else {}, _lines(receipt))
     return _UNCHANGED if exit_unchanged and not receipt.changed else 0
 
 
