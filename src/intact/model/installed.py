@@ -41,6 +41,28 @@ class OwnedEntry:
     xattrs: Xattrs = ()
     hardlink: RelPath | None = None
 
+    def standing(self, inode: int, mtime_ns: int | None) -> "OwnedEntry":
+        """Return the same as it stands there now; many times as fast as `dataclasses.replace`."""
+        if (self.inode, self.mtime_ns) == (inode, mtime_ns):
+            return self
+        return OwnedEntry(
+            self.location,
+            self.path,
+            self.package,
+            self.kind,
+            self.mode,
+            self.uid,
+            self.gid,
+            self.size,
+            mtime_ns,
+            inode,
+            self.digest,
+            self.target,
+            self.config,
+            self.xattrs,
+            self.hardlink,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class InstalledPackage:

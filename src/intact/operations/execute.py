@@ -244,7 +244,10 @@ def _stage_state(
     installed = tuple(
         (
             replace(one, transaction=number) if one.transaction == 0 else one,
-            tuple(replace(owned, inode=tree.inodes.get(owned.location, owned.inode)) for owned in entries),
+            tuple(
+                owned.standing(tree.inodes.get(owned.location, owned.inode), owned.mtime_ns)
+                for owned in entries
+            ),
         )
         for one, entries in prepared.installed
     )

@@ -6,7 +6,7 @@ immutable, without any lock, and no reader can delay or block a writer, whoever 
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,7 @@ class Database:
         """Use `open`."""
         self._connection = connection
         self._place = place
+        self._entries: dict[str, list[OwnedEntry]] = {}
 
     @classmethod
     def open(cls, path: Path) -> "Database":
@@ -145,19 +146,28 @@ class Database:
         return found[0] if found else None
 
     def entries(self, package: str) -> list[OwnedEntry]:
-        """Return what a package owns, sorted by location."""
-        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ? ORDER BY location"  # noqa: S608  constants
-        return self._rows(query, (package,), entry_from_row)
+        """Return what a package owns, sorted by location; read once, because a published database never changes."""
+        if package not in self._entries:
+            query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ? ORDER BY location"  # noqa: S608  constants
+            self._entries[package] = self._rows(query, (package,), entry_from_row)
+        return list(self._entries[package])
 
-    def owners(self, locations: Iterable[RelPath]) -> dict[RelPath, list[OwnedEntry]]:
-        """Return who owns each of the locations; those that nobody owns are left out."""
+    def owners(
+        self, locations: Iterable[RelPath], besides: Collection[str] = ()
+    ) -> dict[RelPath, list[OwnedEntry]]:
+        """Return who owns each of the locations; those that nobody owns are left out.
+
+        Args:
+            besides: packages that do not count.
+        """
         wanted = sorted(set(locations))
         found: dict[RelPath, list[OwnedEntry]] = {}
         for start in range(0, len(wanted), _BATCH):
             batch = [str(one) for one in wanted[start : start + _BATCH]]
             places = ", ".join("?" * len(batch))
             query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE location IN ({places})"  # noqa: S608  question marks
-            for entry in self._rows(query, batch, entry_from_row):
+            rows = self._rows(query, batch, lambda row: None if row[1] in besides else entry_from_row(row))
+            for entry in filter(None, rows):
                 found.setdefault(entry.location, []).append(entry)
         return found
 

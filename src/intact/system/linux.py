@@ -244,7 +244,7 @@ class LinuxDisk:
         found = set(self.mount_points())
         devices: dict[RelPath, int | None] = {ROOT: os.fstat(self._root_fd).st_dev}
         for location in locations:
-            for directory in location.ancestors:
+            for directory in () if location.parent in devices else location.ancestors:
                 if directory in devices:
                     continue
                 status = self._status_or_none(directory)
