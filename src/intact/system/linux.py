@@ -41,7 +41,10 @@ _R = TypeVar("_R")
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_CHUNK = 1 << 20
+_CHUNK, _HASHED = (
+    1 << 20,
+    1 << 17,
+)  # filling a larger buffer with zeros takes longer than hashing a small file
 
 
 def _verb(
@@ -158,7 +161,7 @@ class LinuxDisk:
         import hashlib  # noqa: PLC0415  loading OpenSSL takes longer than most questions
 
         state = hashlib.sha256()
-        view = memoryview(bytearray(_CHUNK))
+        view = memoryview(bytearray(_HASHED))
         with self.open_read(path) as source:
             while count := source.readinto(view):  # type: ignore[attr-defined]  # FileIO has it
                 state.update(view[:count])
