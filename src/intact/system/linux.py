@@ -41,10 +41,7 @@ _R = TypeVar("_R")
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_CHUNK, _HASHED = (
-    1 << 20,
-    1 << 17,
-)  # filling a larger buffer with zeros takes longer than hashing a small file
+_CHUNK, _HASHED = 1 << 20, 1 << 17  # to fill a larger buffer takes longer than to hash a small file
 
 
 def _verb(
