@@ -38,6 +38,9 @@ def observe_locations(
     """
     found: dict[RelPath, Observed | None] = {}
     for location in sorted(set(locations)):
+        if location.parent in found and found[location.parent] is None:  # parents sort before what is in them
+            found[location] = None
+            continue
         before = owned.get(location)
         has_rights = bool(before and before[0].xattrs)
         seen = disk.observe(location, xattrs=has_rights)
