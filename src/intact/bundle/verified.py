@@ -31,6 +31,7 @@ from intact.trust.store import HOOKS, PRIVILEGED, TrustStore
 
 __all__ = ["VerifiedBundle", "verify"]
 
+Piece = bytes | memoryview
 _PIECE = 1 << 20
 
 
@@ -52,7 +53,7 @@ class VerifiedBundle:
 
     def contents(
         self, needed: Collection[RelPath]
-    ) -> Generator[tuple[FileEntry, Iterator[bytes]], None, None]:
+    ) -> Generator[tuple[FileEntry, Iterator[Piece]], None, None]:
         """Yield the needed files in the order of the payload, each with its content in pieces.
 
         A frame that holds nothing needed is neither read (from a file) nor decompressed. Every yielded content has
@@ -77,7 +78,7 @@ class VerifiedBundle:
 
     def _files(
         self, stream: "_PayloadStream", wanted: Iterable[Span]
-    ) -> Iterator[tuple[FileEntry, Iterator[bytes]]]:
+    ) -> Iterator[tuple[FileEntry, Iterator[Piece]]]:
         for span in wanted:
             stream.seek(span.start)
             entry = span.entry
@@ -88,7 +89,7 @@ class VerifiedBundle:
                 )
             yield entry, self._content(stream, span)
 
-    def _content(self, stream: "_PayloadStream", span: Span) -> Iterator[bytes]:
+    def _content(self, stream: "_PayloadStream", span: Span) -> Iterator[Piece]:
         state = hashlib.sha256()
         left = span.entry.size
         while left:
@@ -100,7 +101,7 @@ class VerifiedBundle:
             raise damaged(
                 self.name, f"the content of {span.entry.path} does not have the digest of its manifest"
             )
-        if stream.take(span.end - span.content - span.entry.size).strip(b"\0"):
+        if bytes(stream.take(span.end - span.content - span.entry.size)).strip(b"\0"):
             raise damaged(self.name, f"something is hidden behind {span.entry.path}")
 
     def check_payload(self) -> None:
@@ -134,7 +135,7 @@ class _PayloadStream:
         self._read = 0  # frames that were read or passed over in the file
         self._next = 0
         self._start = 0
-        self._content = b""
+        self._content = memoryview(b"")
         self._at = 0
         self._needed = frozenset(_overlapping(frames, pieces))
         self._opened = in_order(self._opening(sorted(self._needed)))
@@ -152,14 +153,14 @@ class _PayloadStream:
                 if self._next in self._needed:  # somebody has not consumed a content
                     next(self._opened)
                 self._next += 1
-                self._start, self._content = following + frame.size, b""
+                self._start, self._content = following + frame.size, memoryview(b"")
             else:
                 self._load()
         self._at = offset - self._start
 
-    def take(self, count: int) -> bytes:
+    def take(self, count: int) -> Piece:
         """Return exactly `count` bytes; the manifest was checked to have frames for all of them."""
-        parts = []
+        parts: list[memoryview] = []
         while count:
             if self._at == len(self._content):
                 self._load()
@@ -171,7 +172,7 @@ class _PayloadStream:
 
     def _load(self) -> None:
         self._start += len(self._content)
-        self._content = next(self._opened)
+        self._content = memoryview(next(self._opened))
         self._next += 1
         self._at = 0
 
