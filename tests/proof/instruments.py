@@ -123,7 +123,7 @@ INSTRUMENTS: Final = MappingProxyType(
             "a person's deed before a system call",
             ("tmpfs", "ext4", "overlayfs"),
             ("upgrade", "refused", "rollback", "remove", "edited", "rollback-again"),
-            (70, 1, 3),
+            (150, 1, 3),
         ),
         "observe": Instrument("other processes looking on", (*_BLOCK, "tmpfs"), ("program",), (6, 1, 1), 20),
     }

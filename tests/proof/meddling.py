@@ -108,6 +108,7 @@ DEEDS: Final = MappingProxyType(
     }
 )
 _HARMLESS = frozenset({"another", "read"})
+_ON_NEW = frozenset({"write", "replace", "delete"})
 _WRITING = frozenset({"write", "hold", "replace", "create"})
 
 
@@ -117,14 +118,18 @@ def states(stage: Stage) -> list[str]:
     return [f"{deed}-{number}" for deed in DEEDS for number in range(1, count + 1)]
 
 
-def survives(workshop: Workshop) -> bool:
-    """Tell whether the person's words are anywhere: in place, kept, or in the history."""
+def survives(workshop: Workshop, words: bytes = WORDS) -> bool:
+    """Tell whether these words, or those of the person, are anywhere: in place, kept, or in the history."""
     for directory, _, names in os.walk(workshop.path):
         for name in names:
             path = Path(directory, name)
-            if not path.is_symlink() and path.is_file() and WORDS in path.read_bytes():
+            if not path.is_symlink() and path.is_file() and words in path.read_bytes():
                 return True
     return False
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def try_deed(scene: Scene, stage: Stage, state: str) -> Verdict:
@@ -132,11 +137,12 @@ def try_deed(scene: Scene, stage: Stage, state: str) -> Verdict:
     deed, number = state.split("-")
     workshop = stage.copy("meddled")
     found: list[str] = []
-    did = False
+    did = is_swapped = False
 
     def policy(count: int, _call: Call) -> int:
-        nonlocal did
+        nonlocal did, is_swapped
         if count == int(number):
+            is_swapped = _content(workshop.path / victim) != old
             # Where there is nothing to do that to at this moment, it is not done.
             with suppress(FileNotFoundError, NotADirectoryError, FileExistsError):
                 found.extend(DEEDS[deed](here))
@@ -144,6 +150,7 @@ def try_deed(scene: Scene, stage: Stage, state: str) -> Verdict:
         return CONTINUE
 
     victim, arriving = _VICTIMS.get(stage.name, _VICTIM), _ARRIVING.get(stage.name, _COMES)
+    old = (workshop.path / victim).read_bytes()
     with (workshop.path / victim).open("r+b", buffering=0) as file:
         here = _Scene(workshop, stage.place, file.fileno(), victim, arriving)
         ended = supervised(stage.command(workshop), stage.place, policy)
@@ -157,6 +164,8 @@ def try_deed(scene: Scene, stage: Stage, state: str) -> Verdict:
     found += _others(more, deed, victim, arriving)
     if did and deed in _WRITING and not survives(workshop):
         found.append("what the person wrote is gone")
+    if did and is_swapped and deed in _ON_NEW and not survives(workshop, old):
+        found.append("the old file is gone, and the person's stands in its place")
     return Verdict(scene, state, 1, Counter([f"{ended.code}, {outcome}"]), tuple(found))
 
 

@@ -48,7 +48,7 @@ def _hooked(version: str, *hooks: Hook) -> Package:
     return Package(
         "hooked",
         version,
-        file("opt/hooked/file", f"{version}\n"),
+        file("opt/hooked/file", f"the file of hooked {version}\n"),
         file(f"opt/hooked/{version}", version),
         script("opt/hooked/check", "echo checked"),
         hooks=(before("/opt/hooked/check"), after("/opt/hooked/check", undo=("/opt/hooked/check",)), *hooks),

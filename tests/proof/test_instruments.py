@@ -310,11 +310,12 @@ def test_there_are_more_than_a_dozen_defects_and_each_says_what_it_breaks() -> N
         assert put.__doc__, name
 
 
-# How each shows itself: the part of the quick proof that finds it at once, because all of it takes minutes.
+# How each shows itself: the part of the quick proof that finds it at once, because all of it takes minutes. What is
+# durable at a power cut is the kernel's to decide in part, so for such a defect there are more parts to look at.
 FOUND_BY = {
     "no-barrier": "cut/ext4/upgrade",
     "no-directory-sync": "cut/ext4/upgrade",
-    "no-sync-before-committed": "cut/ext4/upgrade",
+    "no-sync-before-committed": "cut/ext4/upgrade cut/ext4/rollback cut/xfs/upgrade",
     "no-journal-sync": "cut/ext4/upgrade+busy",
     "lost-staged": "kill/ext4/install",
     "lost-committed": "kill/ext4/install",
@@ -338,7 +339,9 @@ FOUND_BY = {
 
 def test_every_deliberate_defect_has_its_test_and_every_test_is_a_part_of_the_quick_proof() -> None:
     assert set(FOUND_BY) == set(DEFECTS)
-    assert set(FOUND_BY.values()) <= {str(one) for one in scenes("quick")}
+    assert {one for parts in FOUND_BY.values() for one in parts.split()} <= {
+        str(one) for one in scenes("quick")
+    }
 
 
 @pytest.mark.slow
@@ -347,7 +350,19 @@ def test_every_deliberate_defect_has_its_test_and_every_test_is_a_part_of_the_qu
 )
 @pytest.mark.parametrize("name", FOUND_BY)
 def test_each_deliberate_defect_makes_the_quick_proof_red(name: str) -> None:
-    instrument, filesystem, story = FOUND_BY[name].split("/")
+    first, *others = FOUND_BY[name].split()
+    done = _quick_proof(name, *first.split("/"))
+    if done.stderr.startswith("prove: "):
+        pytest.skip(done.stderr)  # this machine lacks what it needs
+    while done.returncode == 0 and others:
+        done = _quick_proof(name, *others.pop(0).split("/"))
+    assert done.returncode == 1, f"{name}: not found\n{done.stdout}\n{done.stderr}"
+    assert "the instrument itself failed" not in done.stdout
+
+
+def _quick_proof(
+    defect: str, instrument: str, filesystem: str, story: str
+) -> "subprocess.CompletedProcess[str]":
     command = [
         sys.executable,
         "-m",
@@ -357,12 +372,8 @@ def test_each_deliberate_defect_makes_the_quick_proof_red(name: str) -> None:
         "--workers",
         "1",
         "--defect",
-        name,
+        defect,
     ]
     command += ["--only", instrument, "--filesystem", filesystem, "--story", story]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.stderr.startswith("prove: "):
-        pytest.skip(done.stderr)  # this machine lacks what it needs
-    assert done.returncode == 1, f"{name}: not found\n{done.stdout}\n{done.stderr}"
-    assert "the instrument itself failed" not in done.stdout
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

@@ -35,6 +35,7 @@ __all__ = [
     "directory",
     "file",
     "hardlink",
+    "program",
     "snapshot",
     "state_files",
     "symlink",
@@ -59,6 +60,13 @@ def file(path: str, content: str = "", mode: int = 0o644, *, config: bool = Fals
     data = content.encode()
     digest = Digest(hashlib.sha256(data).hexdigest())
     return Part(FileEntry(RelPath(path), mode, owner, owner, MTIME, len(data), digest, config), data)
+
+
+def program(path: str, version: str, *, of: str = "/bin/sleep") -> Part:
+    """A real program of this machine, as a version of its own."""
+    data = Path(of).read_bytes() + version.encode()
+    digest = Digest(hashlib.sha256(data).hexdigest())
+    return Part(FileEntry(RelPath(path), 0o755, "0", "0", MTIME, len(data), digest, config=False), data)
 
 
 def directory(path: str, mode: int = 0o755, *, owner: str = "0") -> Part:

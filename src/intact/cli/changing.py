@@ -1,16 +1,14 @@
 """Acts. The commands that change a root."""
 
 import shlex
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-from intact.bundle.read import UnverifiedBundle, open_bundle
-from intact.cli.plan_words import action_line, change_line, command_line, signers_line
+from intact.cli.bundles import opened_bundles
 from intact.cli.session import Session
 from intact.cli.words import shown
+from intact.cli.words_receipt import receipt_document, receipt_lines, recovered_lines, recovered_rows
 from intact.model.errors import UsageError
 from intact.model.hooks import DEFAULT_SECONDS, MOST_SECONDS, insist_on_command
 from intact.operations.hooks import HookOptions
@@ -21,7 +19,7 @@ from intact.operations.receipt import Receipt
 from intact.operations.recovering import interrupted, recover_now
 from intact.operations.remove import remove
 from intact.operations.rollback import roll_back_to
-from intact.transaction.recover import Direction, Recovered
+from intact.transaction.recover import Direction
 
 __all__ = ["COMMANDS"]
 
@@ -74,98 +72,13 @@ def _exit_unchanged(command: "click.decorators.FC") -> "click.decorators.FC":
     )
 
 
-def _recovered_lines(recovered: "tuple[Recovered, ...] | list[Recovered]") -> list[str]:
-    lines = []
-    for one in recovered:
-        what = f"`{shown(one.command)}`" if one.command else "a transaction that had not begun"
-        lines.append(
-            f"recovered: transaction {one.transaction} ({what}) was interrupted; now {one.outcome.value}"
-        )
-        lines += [f"  {shown(told)}" for told in one.told]
-    return lines
-
-
-def _recovered_rows(recovered: "tuple[Recovered, ...] | list[Recovered]") -> list[dict[str, Any]]:
-    return [
-        {"transaction": one.transaction, "outcome": one.outcome.value, "told": list(one.told)}
-        for one in recovered
-    ]
-
-
-def _document(receipt: Receipt) -> dict[str, Any]:
-    return {
-        "kind": receipt.kind,
-        "transaction": receipt.transaction,
-        "changed": receipt.changed and not receipt.dry_run,
-        "dry_run": receipt.dry_run,
-        "packages": [
-            {"name": one.name, "old": _text(one.old), "new": _text(one.new)} for one in receipt.packages
-        ],
-        "plan": {
-            "digest": receipt.plan_digest,
-            "actions": [action_line(one) for one in receipt.plan.actions],
-            "commands": [
-                {"when": one.moment.value, "package": one.package or None, "command": list(one.command)}
-                for one in (*receipt.plan.commands.before, *receipt.plan.commands.after)
-            ],
-        },
-        "notes": list(receipt.plan.notes),
-        "told": list(receipt.told),
-        "signers": {name: list(signers) for name, signers in receipt.signers},
-        "recovered": _recovered_rows(receipt.recovered),
-    }
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
 def _tell(session: Session, receipt: Receipt, *, exit_unchanged: bool = False) -> int:
     screen = session.screen
-    for line in _recovered_lines(receipt.recovered):
+    for line in recovered_lines(receipt.recovered):
         screen.say(line)
     tell = screen.result if receipt.dry_run else screen.done
-    tell(_document(receipt) if screen.as_json else {}, _lines(receipt))
+    tell(receipt_document(receipt) if screen.as_json else {}, receipt_lines(receipt))
     return _UNCHANGED if exit_unchanged and not receipt.changed else 0
-
-
-def _lines(receipt: Receipt) -> list[str]:
-    if not receipt.changed:
-        return ["nothing to do: everything is as it should be"]
-    lines = [change_line(one) for one in receipt.packages]
-    if receipt.dry_run:
-        commands = receipt.plan.commands
-        lines += [f"  {command_line(one)}" for one in commands.before]
-        lines += [f"  {action_line(one)}" for one in receipt.plan.actions]
-        lines += [f"  {command_line(one)}" for one in commands.after]
-    lines += [f"note: {shown(one)}" for one in (*receipt.plan.notes, *receipt.told)]
-    lines += [signers_line(name, signers) for name, signers in receipt.signers]
-    if receipt.dry_run:
-        lines.append(
-            f"dry run: nothing was changed; plan {receipt.plan_digest[:16]}, {len(receipt.plan.actions)} actions"
-        )
-    else:
-        lines.append(
-            f"done: transaction {receipt.transaction}, {len(receipt.plan.actions)} actions; undo it with `pkg rollback`"
-        )
-    return lines
-
-
-def _open_all(bundles: tuple[str, ...]) -> list[UnverifiedBundle]:
-    if bundles.count("-") > 1:
-        raise UsageError(
-            "standard input can be named once only", remedy="name the other bundles by their files"
-        )
-    opened: list[UnverifiedBundle] = []
-    try:
-        for name in bundles:
-            source = sys.stdin.buffer if name == "-" else Path(name)
-            opened.append(open_bundle(source, "standard input" if name == "-" else name))
-    except BaseException:
-        for one in opened:
-            one.close()
-        raise
-    return opened
 
 
 @click.command("install")
@@ -221,13 +134,8 @@ def _install(
     """
     hooks = _hook_options(no_hooks=no_hooks, health_check=health_check, health_timeout=health_timeout)
     chosen = InstallOptions(hooks=hooks, **options)
-    with session.root() as root, session.environment() as environment:
-        opened = _open_all(bundles)
-        try:
-            receipt = install(root, opened, chosen, environment)
-        finally:
-            for one in opened:
-                one.close()
+    with session.root() as root, session.environment() as environment, opened_bundles(bundles) as opened:
+        receipt = install(root, opened, chosen, environment)
     return _tell(session, receipt, exit_unchanged=exit_unchanged)
 
 
@@ -293,10 +201,10 @@ def _recover(session: Session, direction: str | None, *, status: bool, rebuild: 
     chosen = Direction[direction] if direction else Direction.AUTOMATIC
     with session.root() as root, session.environment() as environment:
         recovered = recover_now(root, chosen, environment)
-    document: dict[str, Any] = {"recovered": _recovered_rows(recovered)}
+    document: dict[str, Any] = {"recovered": recovered_rows(recovered)}
     if rebuilt is not None:
         document["rebuilt"] = _rebuilt_document(rebuilt)
-    lines = _recovered_lines(recovered) or ["nothing was interrupted"]
+    lines = recovered_lines(recovered) or ["nothing was interrupted"]
     session.screen.done(document, [*(_rebuilt_lines(rebuilt) if rebuilt else []), *lines])
     return 0
 

@@ -18,6 +18,7 @@ from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, 
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.operations.hooks import bind_commands
+from intact.operations.in_use import NOBODY, UsesFound, find_in_use
 from intact.operations.preflight import missing_bytes, preflight, staged_size
 from intact.operations.receipt import Receipt
 from intact.operations.retaining import make_room, retention_policy
@@ -120,7 +121,18 @@ def execute(
             with _settled(transaction, error):
                 _discard(root, transaction, prepared, environment, error)
         raise
-    return replace(receipt, transaction=number, told=(*room, *told))
+    in_use, unknown = _in_use(root, number)
+    return replace(receipt, transaction=number, told=(*room, *told, *unknown), in_use=in_use)
+
+
+def _in_use(root: Root, number: int) -> tuple[UsesFound, tuple[str, ...]]:
+    """Tell who still uses what has just been replaced; whatever goes wrong here, the transaction has happened."""
+    try:
+        return find_in_use(root, (number,)), ()
+    except (IntactError, OSError) as error:
+        return NOBODY, (f"who still uses what was replaced cannot be told: {_reason(error)}",)
+    except KeyboardInterrupt:
+        return NOBODY, ("the interruption came too late: everything was done by then",)
 
 
 def _finish(

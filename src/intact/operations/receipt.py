@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from intact.model.actions import Plan
 from intact.model.manifest import PackageChange
 from intact.model.paths import RelPath
+from intact.operations.in_use import NOBODY, UsesFound
 from intact.transaction.plan_text import Step, TransactionPlan, plan_text
 from intact.transaction.recover import Recovered
 
@@ -31,6 +32,7 @@ class Receipt:
         signers: fingerprints of the keys that vouched, by package; empty for one let in unsigned.
         told: what turned out on the way, one line each.
         recovered: what was finished or undone first.
+        in_use: processes that still use what was replaced or removed.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Receipt:
     signers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     told: tuple[str, ...] = ()
     recovered: tuple[Recovered, ...] = ()
+    in_use: UsesFound = NOBODY
     dry_run: bool = False
 
     @property

@@ -4,12 +4,11 @@ Needs no bundle and no network. A rollback is a transaction like any other: it c
 itself.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from intact.model.actions import Plan
-from intact.model.errors import UNCHANGED, Conflict, JournalDamaged, RecoveryFailed, UnknownTransaction
+from intact.model.errors import UNCHANGED, Conflict, RecoveryFailed, UnknownTransaction
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
 from intact.model.manifest import PackageChange
 from intact.model.objects import Attributes, Kind, NewDirectory
@@ -18,6 +17,7 @@ from intact.operations.changing import change
 from intact.operations.execute import Prepared, execute
 from intact.operations.hooks import HookOptions, plan_commands
 from intact.operations.receipt import Receipt
+from intact.operations.retained_plans import read_retained_plan
 from intact.operations.root import Environment, Root
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
 from intact.operations.trusting import read_trust_store
@@ -26,9 +26,6 @@ from intact.plan.config import NEW_SUFFIX
 from intact.plan.downgrades import is_insecure
 from intact.plan.reversal import Image, Reversal, images_of, merge_images, reverse
 from intact.state.database import Database
-from intact.transaction.journal import Journal
-from intact.transaction.phases import Phase
-from intact.transaction.plan_text import TransactionPlan, parse_plan
 from intact.trust.store import TRUSTED, TrustStore
 
 __all__ = ["choose_undone", "roll_back_to"]
@@ -141,7 +138,7 @@ def _way_back(newest_first: Sequence[TransactionRecord], number: int) -> tuple[T
 def _prepare(
     root: Root, database: Database, undone: Sequence[TransactionRecord], hooks: HookOptions
 ) -> Prepared:
-    plans = [_read_plan(root, one.id) for one in reversed(undone)]
+    plans = [read_retained_plan(root, one.id) for one in reversed(undone)]
     images = merge_images(
         [image for step in plan.steps for image in images_of(step.action, step.slot)] for plan in plans
     )
@@ -228,24 +225,6 @@ def _as_they_are_now(root: Root, images: Mapping[RelPath, Image]) -> tuple[dict[
         now = replace(image.before, size=seen.size, mtime_ns=seen.mtime_ns, digest=digest)
         found[at] = replace(image, before=now)
     return found, notes
-
-
-def _read_plan(root: Root, number: int) -> TransactionPlan:
-    """Read the plan of a retained transaction, as its journal vouches for it."""
-    places = root.layout.transaction(number)
-    try:
-        journal = Journal.load(root.disk, places.journal, number)
-    except JournalDamaged:
-        journal = None
-    is_there = root.disk.observe(places.plan) is not None
-    text = root.disk.read_file(places.plan) if is_there else b""
-    if journal is None or hashlib.sha256(text).hexdigest() != journal.attached(Phase.STAGED):
-        raise UnknownTransaction(
-            f"the plan of transaction {number} is missing or altered, so it cannot be rolled back",
-            path=f"/{places.plan}",
-            remedy="install the bundle of the version that you want back",
-        )
-    return parse_plan(text, f"/{places.plan}")
 
 
 def _insist_on_room(reversal: Reversal, terrain: Terrain) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
+from intact.model.entries import Digest
 from intact.model.errors import DatabaseTooNew, machine_error
 from intact.model.installed import InstalledPackage, OwnedEntry, Seen, TransactionRecord
 from intact.model.paths import RelPath
@@ -170,6 +171,11 @@ class Database:
             for entry in filter(None, rows):
                 found.setdefault(entry.location, []).append(entry)
         return found
+
+    def holding(self, digest: Digest) -> list[OwnedEntry]:
+        """Return the files that have this content, as they were installed; looks at every entry."""
+        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE digest = ? ORDER BY location"  # noqa: S608  our own columns
+        return self._rows(query, (bytes.fromhex(digest),), entry_from_row)
 
     def owner_of(self, path: RelPath) -> list[OwnedEntry]:
         """Return who owns a path, given as location or as a manifest says it."""

@@ -7,6 +7,8 @@
         ├── lock                    0600
         ├── id                            the identity of this root
         ├── manifests/DIGEST.toml         the signed manifests of what is installed
+        ├── outlived.json                 deleted backups that some process still has (of this boot)
+        ├── rescued/                      content that a repair has found, until it is staged
         ├── kept/ID/                      people's files that a transaction moved out of the way
         └── transactions/ID/
             ├── opening.json, journal, plan.json
@@ -161,6 +163,16 @@ class StateLayout:
     def manifest(self, digest: Digest) -> RelPath:
         """Return the place of one retained manifest."""
         return self.manifests / f"{digest}.toml"
+
+    @property
+    def rescued(self) -> RelPath:
+        """Where content waits that was found somewhere, until it is staged."""
+        return self.private / "rescued"
+
+    @property
+    def outlived(self) -> RelPath:
+        """The note of deleted files that some process still has."""
+        return self.private / "outlived.json"
 
     @property
     def kept(self) -> RelPath:

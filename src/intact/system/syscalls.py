@@ -4,11 +4,15 @@ import ctypes
 import fcntl
 import os
 
+from intact.model.objects import Identity
+
 __all__ = [
     "ATTR_APPEND",
     "ATTR_IMMUTABLE",
     "RENAME_EXCHANGE",
     "RENAME_NOREPLACE",
+    "cached_identity",
+    "cached_status",
     "clone_file",
     "link_open_file",
     "renameat2",
@@ -24,6 +28,8 @@ ATTR_APPEND = 0x20
 _AT_SYMLINK_NOFOLLOW = 0x100
 _AT_SYMLINK_FOLLOW = 0x400
 _AT_FDCWD = -100
+_AT_STATX_DONT_SYNC = 0x4000
+_STATX_WANTED = 0x303  # STATX_TYPE, STATX_MODE, STATX_INO, STATX_SIZE
 _FICLONE = 0x40049409  # _IOW(0x94, 9, int), see ioctl_ficlone(2)
 _FICLONE_ELSEWHERE = 0x80049409
 _OTHER_IOCTLS = ("alpha", "mips", "parisc", "ppc", "sparc")  # architectures that number writing differently
@@ -95,20 +101,53 @@ class _Statx(ctypes.Structure):
         ("stx_mask", ctypes.c_uint32),
         ("stx_blksize", ctypes.c_uint32),
         ("stx_attributes", ctypes.c_uint64),
-        ("rest", ctypes.c_byte * 240),
+        ("stx_nlink", ctypes.c_uint32),
+        ("stx_uid", ctypes.c_uint32),
+        ("stx_gid", ctypes.c_uint32),
+        ("stx_mode", ctypes.c_uint16),
+        ("pad", ctypes.c_uint16),
+        ("stx_ino", ctypes.c_uint64),
+        ("stx_size", ctypes.c_uint64),
+        ("before_devices", ctypes.c_byte * 88),
+        ("stx_dev_major", ctypes.c_uint32),
+        ("stx_dev_minor", ctypes.c_uint32),
+        ("rest", ctypes.c_byte * 112),
     )
+
+
+_statx_now = _Statx()
+_statx_now_pointer = ctypes.byref(_statx_now)
+_statx = getattr(_libc, "statx", None)  # glibc 2.28, musl 1.2.5
+if _statx is not None:
+    _statx.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p)
+
+
+def cached_identity(path: str) -> Identity:
+    """Tell which object `path` leads to, from what the kernel has in memory; raises OSError.
+
+    A network or FUSE filesystem that has stopped answering is not asked (AT_STATX_DONT_SYNC), so this cannot hang on
+    one. Meant for the links in /proc, which lead to opened objects; not for use by several threads.
+    """
+    return cached_status(path)[0]
+
+
+def cached_status(path: str) -> tuple[Identity, int, int]:
+    """Return identity, type and mode, and size in bytes, as `cached_identity` gets them; raises OSError."""
+    if _statx is None:
+        status = os.stat(path)
+        return Identity(status.st_dev, status.st_ino), status.st_mode, status.st_size
+    _raise_errno(_statx(_AT_FDCWD, os.fsencode(path), _AT_STATX_DONT_SYNC, _STATX_WANTED, _statx_now_pointer))
+    found = _statx_now
+    identity = Identity(os.makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)
+    return identity, found.stx_mode, found.stx_size
 
 
 def statx_attributes(parent_fd: int, name: str) -> int:
     """Return the attribute bits of an object, not following a link (statx(2), Linux 4.11); 0 where unknown."""
-    wrapper = getattr(_libc, "statx", None)  # glibc 2.28, musl 1.2.5
-    if wrapper is None:
+    if _statx is None:
         return 0
     result = _Statx()
-    path = ctypes.c_char_p(os.fsencode(name))
-    _raise_errno(
-        wrapper(ctypes.c_int(parent_fd), path, _AT_SYMLINK_NOFOLLOW, ctypes.c_uint(0), ctypes.byref(result))
-    )
+    _raise_errno(_statx(parent_fd, os.fsencode(name), _AT_SYMLINK_NOFOLLOW, 0, ctypes.byref(result)))
     return int(result.stx_attributes)
 
 

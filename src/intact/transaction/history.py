@@ -6,6 +6,7 @@ moved to `kept/`.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from intact.model.errors import JournalDamaged
 from intact.model.paths import RelPath
@@ -20,6 +21,7 @@ from intact.transaction.keeping import keep_from_history
 from intact.transaction.leftovers import drop_transaction, set_aside
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import parse_plan
+from intact.transaction.replaced import note_outlived
 
 __all__ = ["DAMAGED_SUFFIX", "drop_backups", "drop_unretained", "forget"]
 
@@ -49,6 +51,7 @@ def drop_unretained(disk: Disk, layout: StateLayout) -> None:
     A transaction that the database does not know is left alone: the database may be older than it.
     """
     drop_tree(disk, layout.private / _SCRATCH)
+    drop_tree(disk, layout.rescued)
     if disk.observe(layout.transactions) is None:
         return
     there = [int(name) for name in disk.list_directory(layout.transactions) if name.isdigit()]
@@ -101,7 +104,9 @@ def _drop_one(disk: Disk, layout: StateLayout, number: int) -> list[str]:
             place = set_aside(disk, layout, number, (), DAMAGED_SUFFIX)
             return [f"transaction {number}: {error.message}; its backups were left in /{place}"]
         mounts = plan.mounts
-        told = keep_from_history(disk, layout, plan)
+        with if_possible("it is not remembered who still uses what was replaced", told), suppress(OSError):
+            note_outlived(disk, layout, plan)
+        told += keep_from_history(disk, layout, plan)
     return [*told, *drop_transaction(disk, layout, number, mounts)]
 
 

@@ -13,15 +13,15 @@ from intact.model.objects import NewDirectory, NewFile, NewHardlink, NewObject, 
 __all__ = ["action_line", "change_line", "command_line", "signers_line"]
 
 
-def change_line(change: PackageChange) -> str:
-    """Say what happens to a package."""
+def change_line(change: PackageChange, kind: str = "") -> str:
+    """Say what happens to a package in a transaction of this kind."""
     name = shown(change.name)
     if change.old is None:
         return f"install  {name} {change.new}"
     if change.new is None:
         return f"remove   {name} {change.old}"
     if change.old == change.new:
-        return f"renew    {name} {change.new}"
+        return f"{'repair' if kind == 'repair' else 'renew':8} {name} {change.new}"
     verb = "upgrade " if change.old < change.new else "go back "
     return f"{verb} {name} {change.old} → {change.new}"
 

@@ -1,0 +1,127 @@
+"""Acts. Bring back what is missing or damaged; and what a process still has of a deleted file."""
+
+from pathlib import Path
+
+import click
+
+from intact.cli.bundles import opened_bundles
+from intact.cli.session import Session, root_path
+from intact.cli.words import shown, size_text
+from intact.cli.words_receipt import receipt_document, receipt_lines, recovered_lines
+from intact.operations.repairing import Repaired, RepairOptions, repair
+from intact.operations.rescuing import Rescued, rescue
+
+__all__ = ["COMMANDS"]
+
+_UNCHANGED = 4
+_DIFFERENCES = 10
+
+
+@click.command("repair")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--from",
+    "bundles",
+    multiple=True,
+    metavar="BUNDLE",
+    type=click.Path(readable=False),
+    help="Take content from this bundle, too; it is not installed. Can be repeated.",
+)
+@click.option(
+    "--config", is_flag=True, help="Bring configuration files back, too, although they were edited."
+)
+@click.option("--dry-run", "-n", is_flag=True, help="Print what would come from where, and change nothing.")
+@click.option("--exit-unchanged", is_flag=True, help="Exit with 4 if there was nothing to do.")
+@click.pass_obj
+def _repair(
+    session: Session,
+    names: tuple[str, ...],
+    bundles: tuple[str, ...],
+    *,
+    config: bool,
+    dry_run: bool,
+    exit_unchanged: bool,
+) -> int:
+    """Bring packages, or all of them, back to what was installed.
+
+    Content comes from the backups of the history, from other files of the root, from the bundles named with --from, and
+    from processes that still have it. Exit code 10 if something could not be repaired.
+    """
+    options = RepairOptions(config=config, dry_run=dry_run)
+    with session.root() as root, session.environment() as environment, opened_bundles(bundles) as opened:
+        done = repair(root, names, opened, options, environment)
+    for line in recovered_lines(done.receipt.recovered):
+        session.screen.say(line)
+    tell = session.screen.result if dry_run else session.screen.done
+    tell(_document(done), _lines(done))
+    if done.left:
+        return _DIFFERENCES
+    return _UNCHANGED if exit_unchanged and not done.receipt.changed else 0
+
+
+def _document(done: Repaired) -> dict[str, object]:
+    return {
+        **receipt_document(done.receipt),
+        "sources": [{"path": path, "source": source} for path, source in done.sources],
+        "left": list(done.left),
+        "edited": list(done.edited),
+    }
+
+
+def _lines(done: Repaired) -> list[str]:
+    lines = [f"{shown(path)}: from {shown(source)}" for path, source in done.sources]
+    lines += [f"NOT repaired: {shown(one)}" for one in done.left]
+    lines += [f"edited, left alone: {shown(one)} (--config brings it back)" for one in done.edited]
+    if done.receipt.changed or not done.left:
+        lines += receipt_lines(done.receipt)
+    return lines
+
+
+@click.command("rescue")
+@click.argument("path")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Where the content is put."
+)
+@click.option("--pid", type=int, metavar="N", help="Take it from this process.")
+@click.pass_obj
+def _rescue(session: Session, path: str, output: Path, pid: int | None) -> int:
+    """Copy the content of a deleted file from a process that still has it.
+
+    PATH is what the file was called; it need not belong to a package. If a package owns it, its digest proves the content,
+    and a process that has it under another name is found, too.
+    """
+    with session.root() as root:
+        inner = root_path(
+            path if Path(path).is_absolute() or root.path != "/" else str(Path.cwd() / path), root
+        )
+        done = rescue(root, inner, str(Path(root.path) / inner), output, pid)
+    session.screen.done(_rescued_document(done, output), _rescued_lines(done, output))
+    return 0
+
+
+def _rescued_document(done: Rescued, output: Path) -> dict[str, object]:
+    return {
+        "output": str(output),
+        "pid": done.pid,
+        "link": done.link,
+        "size": done.size,
+        "sha256": done.digest,
+        "package": done.package,
+        "proven": done.package is not None,
+        "stable": done.was_stable,
+    }
+
+
+def _rescued_lines(done: Rescued, output: Path) -> list[str]:
+    proof = (
+        f"proven: it is what {shown(done.package)} installed (sha256 {done.digest})"
+        if done.package is not None
+        else f"not proven: only the name in /proc says that it is this file (sha256 {done.digest})"
+    )
+    lines = [f"{shown(output)}: {size_text(done.size)} from process {done.pid} ({done.link})", proof]
+    if not done.was_stable:
+        lines.append("warning: the process wrote to the file while it was copied; run it again when it rests")
+    return lines
+
+
+COMMANDS = {"repair": _repair, "rescue": _rescue}

@@ -1,0 +1,197 @@
+"""Acts. Who still uses the old files, and shall what can be restarted be restarted?"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from intact.cli.session import Session
+from intact.cli.words import shown
+from intact.cli.words_in_use import in_use_lines, in_use_rows
+from intact.model.errors import UsageError
+from intact.operations.in_use import UsesFound, find_in_use
+from intact.operations.restarting import Restart, RestartFailed, restart, units_to_restart
+from intact.operations.rollback import roll_back_to
+from intact.system.units import find_systemctl, restart_unit
+
+__all__ = ["COMMANDS"]
+
+_IN_USE = 11
+_ROLLED_BACK = 8
+
+
+def _summary(found: UsesFound) -> list[str]:
+    processes = {one.process.pid for one in found.uses}
+    lines = [
+        _count(len(processes)) if processes else "no process uses a replaced or removed file",
+        *(f"note: {shown(one)}" for one in found.notes),
+    ]
+    if found.hidden:
+        lines.append(f"note: {found.hidden} of {found.looked_at} processes could not be looked into")
+    return lines
+
+
+def _count(processes: int) -> str:
+    return "1 process uses old files" if processes == 1 else f"{processes} processes use old files"
+
+
+def _only(found: UsesFound, names: tuple[str, ...]) -> UsesFound:
+    if not names:
+        return found
+    return UsesFound(
+        tuple(one for one in found.uses if one.package in names), found.looked_at, found.hidden, found.notes
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Restarting:
+    yes: bool
+    seconds: float
+    rollback: bool
+
+
+@click.command("ps")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--transaction", type=int, metavar="N", help="Only what this transaction replaced.")
+@click.option("--exit-in-use", is_flag=True, help=f"Exit with {_IN_USE} if a process uses an old file.")
+@click.option(
+    "--restart", "restarts", is_flag=True, help="Restart the units that use old files, after a confirmation."
+)
+@click.option("--yes", "-y", is_flag=True, help="With --restart: do not ask.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 3600),
+    default=90.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --restart: how long a unit may take.",
+)
+@click.option(
+    "--rollback", is_flag=True, help="With --restart: roll back without asking if a unit does not come up."
+)
+@click.pass_obj
+def _ps(
+    session: Session,
+    /,
+    names: tuple[str, ...],
+    *,
+    transaction: int | None,
+    exit_in_use: bool,
+    restarts: bool,
+    **how: Any,  # noqa: ANN401  click
+) -> int:
+    """List the processes that still use replaced or removed files, and how each gets the new ones.
+
+    NAME is a package; without one, all.
+    """
+    asked = _Restarting(how["yes"], how["timeout"], how["rollback"])
+    if (asked.yes or asked.rollback) and not restarts:
+        raise UsageError("--yes and --rollback belong to --restart", remedy="pkg ps --help")
+    chosen = None if transaction is None else (transaction,)
+    with session.root() as root:
+        found = _only(find_in_use(root, chosen), names)
+    if restarts:
+        return _restart(session, found, asked, exit_in_use=exit_in_use)
+    session.screen.result(_document(found), [*in_use_lines(found), *_summary(found)])
+    return _IN_USE if exit_in_use and found.uses else 0
+
+
+def _document(found: UsesFound) -> dict[str, Any]:
+    return {
+        "in_use": in_use_rows(found),
+        "looked_at": found.looked_at,
+        "hidden": found.hidden,
+        "notes": list(found.notes),
+    }
+
+
+def _restart(session: Session, found: UsesFound, asked: _Restarting, *, exit_in_use: bool) -> int:
+    units, by_hand = units_to_restart(found.uses)
+    for line in (*in_use_lines(found), *_summary(found)):
+        session.screen.say(line)
+    done: tuple[Restart, ...] = ()
+    if units:
+        systemctl = _insist_on_systemctl()
+        _confirm(f"Restart {', '.join(map(shown, units))}?", yes=asked.yes)
+
+        def restart_one(unit: str) -> str | None:
+            return restart_unit(systemctl, unit, asked.seconds)
+
+        done = restart(units, restart_one, lambda unit: session.screen.say(f"restarting {unit}"))
+        failed = [one for one in done if one.problem is not None]
+        if failed:
+            return _failed(session, failed, restart_one, rollback=asked.rollback)
+    with session.root() as root:
+        left = find_in_use(root)
+    document = {
+        **_document(left),
+        "restarted": [one.unit for one in done],
+        "by_hand": list(by_hand),
+    }
+    lines = [f"restarted {shown(one.unit)}" for one in done]
+    lines += [f"by hand: {shown(one)}" for one in by_hand]
+    session.screen.done(document, [*lines, *(in_use_lines(left) if not by_hand else []), *_summary(left)])
+    return _IN_USE if exit_in_use and left.uses else 0
+
+
+def _insist_on_systemctl() -> Path:
+    systemctl = find_systemctl()
+    if systemctl is None:
+        raise UsageError(
+            "--restart needs systemd, which does not run this machine",
+            remedy="restart them with the service manager that does; `pkg ps` names them",
+        )
+    return systemctl
+
+
+def _confirm(question: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "nobody can be asked: there is no terminal", remedy="say --yes to restart without a question"
+        )
+    if not click.confirm(question, err=True):
+        raise RestartFailed("nothing was restarted", root_state="as it was")
+
+
+def _failed(
+    session: Session, failed: list[Restart], restart_one: Callable[[str], str | None], *, rollback: bool
+) -> int:
+    oldest = min(number for one in failed for number in one.transactions)
+    details = [f"{one.unit}: {one.problem}" for one in failed]
+    for line in details:
+        session.screen.say(f"did not come up: {line}")
+    wanted = rollback or (
+        sys.stdin.isatty() and click.confirm(f"Roll back to before transaction {oldest}?", err=True)
+    )
+    if not wanted:
+        raise RestartFailed(
+            "units did not come up with the new files",
+            details=details,
+            root_state="the new files are in place",
+            remedy=f"look at `systemctl status {failed[0].unit}`; `pkg rollback {oldest}` brings the files back that it ran with",
+        )
+    with session.root() as root, session.environment() as environment:
+        receipt = roll_back_to(root, oldest, environment)
+    again = [f"{one.unit}: {problem}" for one in failed if (problem := restart_one(one.unit)) is not None]
+    if again:
+        raise RestartFailed(
+            "units do not come up with the old files either",
+            details=again,
+            root_state=f"everything since transaction {oldest} was rolled back",
+            remedy=f"look at `systemctl status {failed[0].unit}`",
+        )
+    document = {
+        "rolled_back": receipt.transaction,
+        "details": details,
+        "restarted": [one.unit for one in failed],
+    }
+    session.screen.done(document, [f"rolled back by transaction {receipt.transaction}; the units run again"])
+    return _ROLLED_BACK
+
+
+COMMANDS = {"ps": _ps}

@@ -1,0 +1,188 @@
+"""Acts. Which processes still use what was replaced or removed?
+
+The backups that the history keeps are the very files that were taken out of the root, so a process that has one of
+them, by device and inode, is a process that runs the old version. Where backups went while somebody had them, the note
+of `transaction/replaced` tells.
+
+A process is looked at twice, and its start time before and after: a number that was given to another process meanwhile
+shows.
+"""
+
+import errno
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from intact.model.errors import DatabaseDamaged, IntactError, MachineError, machine_error
+from intact.model.objects import Identity
+from intact.model.paths import RelPath
+from intact.model.processes import RunningProcess, Usage, Use
+from intact.operations.retained_plans import read_retained_plan
+from intact.operations.root import Root
+from intact.plan.keepers import keeper_of
+from intact.system.process_facts import (
+    control_groups,
+    describe,
+    sees_all_processes,
+    start_ticks,
+    with_commands,
+)
+from intact.system.processes import find_uses, has_kept
+from intact.transaction.replaced import outlived_files, packages_before, replaced_files
+
+__all__ = ["NOBODY", "InUse", "UsesFound", "find_in_use"]
+
+_SECONDS_FOR_COMMANDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """A process that uses one old file.
+
+    Attributes:
+        location: where the file stood in the root.
+        package: to which it belonged, with the version; both empty for nobody's.
+        transaction: the one that took it away.
+    """
+
+    process: RunningProcess
+    usage: Usage
+    location: RelPath
+    package: str
+    version: str
+    transaction: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsesFound:
+    """What was found, and how far one could see.
+
+    Attributes:
+        uses: sorted by process.
+        looked_at: number of processes.
+        hidden: number of processes that could not be looked into, or not fully.
+        notes: what could not be known, a line each.
+    """
+
+    uses: tuple[InUse, ...] = ()
+    looked_at: int = 0
+    hidden: int = 0
+    notes: tuple[str, ...] = ()
+
+
+NOBODY = UsesFound()
+
+
+@dataclass(frozen=True, slots=True)
+class _OldFile:
+    transaction: int
+    location: RelPath
+    place: RelPath | None
+    owner: tuple[str, str] = ("", "")
+    content: tuple[int, int] | None = None
+
+
+def find_in_use(root: Root, transactions: Sequence[int] | None = None) -> UsesFound:
+    """Look for the processes that still use what these transactions, or all of them, took away.
+
+    Args:
+        transactions: of the history; those that keep no backups any more are known by what was noted of them.
+
+    Raises:
+        MachineError: the history or /proc may not be read.
+    """
+    files, notes = _old_files(root, transactions)
+    if not files:
+        return replace(NOBODY, notes=tuple(notes))
+    wanted = {
+        one: None if old.place is None else root.disk.host_path(old.place) for one, old in files.items()
+    }
+    try:
+        seen = find_uses(wanted)
+    except OSError as error:
+        raise machine_error("list", error, "/proc") from error
+    processes, uses = _processes(wanted, (use for use in seen.uses if _is_it(use, files[use.identity])))
+    owners = _owners(root, {use.identity: files[use.identity] for use in uses}, notes)
+    limited = sees_all_processes()
+    return UsesFound(
+        uses=tuple(
+            InUse(
+                processes[use.pid],
+                use.usage,
+                files[use.identity].location,
+                *owners[use.identity],
+                files[use.identity].transaction,
+            )
+            for use in uses
+        ),
+        looked_at=seen.looked_at,
+        hidden=len(seen.hidden),
+        notes=(*notes, *([limited] if limited else [])),
+    )
+
+
+def _old_files(root: Root, transactions: Sequence[int] | None) -> tuple[dict[Identity, _OldFile], list[str]]:
+    found: dict[Identity, _OldFile] = {}
+    notes: list[str] = []
+    with root.database() as database:
+        retained = [one.id for one in database.history() if one.retained]
+    for number in retained:
+        if transactions is not None and number not in transactions:
+            continue
+        try:
+            plan = read_retained_plan(root, number)
+        except MachineError as error:
+            if error.errno in {errno.EACCES, errno.EPERM}:
+                error.remedy = "run the command as root, or as the user who owns the root"
+            raise
+        except IntactError as error:
+            notes.append(f"what transaction {number} replaced cannot be told: {error.message}")
+            continue
+        for identity, (location, place) in replaced_files(root.disk, plan).items():
+            found.setdefault(identity, _OldFile(number, location, place))
+    for identity, one in outlived_files(root.disk, root.layout).items():
+        if transactions is None or one.transaction in transactions:
+            owner, content = (one.package, one.version), (one.size, one.mtime_ns)
+            found.setdefault(identity, _OldFile(one.transaction, one.location, None, owner, content))
+    return found, notes
+
+
+def _is_it(use: Use, old: _OldFile) -> bool:
+    return old.content is None or has_kept(use, *old.content)
+
+
+def _processes(
+    wanted: Mapping[Identity, Path | None], uses: Iterable[Use]
+) -> tuple[dict[int, RunningProcess], list[Use]]:
+    """Describe the processes, and leave out what has ended or changed while we looked."""
+    by_pid: dict[int, list[Use]] = {}
+    for use in uses:
+        by_pid.setdefault(use.pid, []).append(use)
+    described: dict[int, RunningProcess] = {}
+    staying: list[Use] = []
+    for pid, own in sorted(by_pid.items()):
+        with suppress(OSError):  # it has ended
+            began = start_ticks(pid)
+            process = describe(pid, keeper_of(control_groups(pid)))
+            still = set(find_uses(wanted, [pid]).uses)
+            if start_ticks(pid) == began:
+                described[pid] = process
+                staying += [use for use in own if use in still]
+    commands = with_commands(sorted(described), _SECONDS_FOR_COMMANDS)
+    return {pid: replace(one, command=commands.get(pid, ())) for pid, one in described.items()}, staying
+
+
+def _owners(
+    root: Root, files: Mapping[Identity, _OldFile], notes: list[str]
+) -> dict[Identity, tuple[str, str]]:
+    found = {identity: old.owner for identity, old in files.items()}
+    for number in sorted({old.transaction for old in files.values() if old.place is not None}):
+        own = {identity: old for identity, old in files.items() if old.transaction == number and old.place}
+        try:
+            owners = packages_before(root.disk, root.layout, number, [old.location for old in own.values()])
+        except (DatabaseDamaged, MachineError) as error:
+            notes.append(f"whose files transaction {number} replaced cannot be told: {error.message}")
+            continue
+        found |= {identity: owners.get(old.location, ("", "")) for identity, old in own.items()}
+    return found

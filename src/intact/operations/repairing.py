@@ -1,0 +1,186 @@
+"""Acts. Put back what is missing or damaged, as a transaction of its own: it can be rolled back like any other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from intact.bundle.read import UnverifiedBundle
+from intact.bundle.verified import verify
+from intact.model.actions import Plan
+from intact.model.errors import Conflict
+from intact.model.installed import OwnedEntry
+from intact.model.manifest import PackageChange
+from intact.model.objects import Observed
+from intact.model.paths import RelPath
+from intact.operations.changing import change
+from intact.operations.content_sources import FoundContent, collect_content
+from intact.operations.execute import Prepared, execute
+from intact.operations.known import insist_on_installed
+from intact.operations.receipt import Receipt
+from intact.operations.retaining import read_settings
+from intact.operations.root import Environment, Root
+from intact.operations.survey import observe_locations, survey_terrain, with_rights
+from intact.operations.trusting import read_trust_store
+from intact.operations.ways import open_ways
+from intact.plan.assemble import assemble
+from intact.plan.repairing import Repair, decide_repair, is_broken, needed_content
+from intact.state.database import Database
+from intact.transaction.deleting import drop_tree
+
+__all__ = ["RepairOptions", "Repaired", "repair"]
+
+
+@dataclass(frozen=True, slots=True)
+class RepairOptions:
+    """How to repair.
+
+    Attributes:
+        config: configuration files, too; else edited ones are left alone.
+        allow_unsigned: take content from bundles that nobody vouches for; its digest is held against the manifest that
+            was installed all the same.
+        dry_run: only tell.
+    """
+
+    config: bool = False
+    allow_unsigned: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What was repaired.
+
+    Attributes:
+        sources: where the content of each path came from, by path; a path that needed none is not named.
+        left: what could not be repaired, a line each.
+        edited: configuration files that were left as they are.
+    """
+
+    receipt: Receipt
+    sources: tuple[tuple[str, str], ...]
+    left: tuple[str, ...]
+    edited: tuple[str, ...]
+
+
+def repair(
+    root: Root,
+    names: Sequence[str],
+    sources: Sequence[UnverifiedBundle],
+    options: RepairOptions,
+    environment: Environment,
+) -> Repaired:
+    """Bring the packages, or all of them, back to what was installed, as far as somebody has the content.
+
+    Args:
+        sources: bundles to take content from; they are not installed.
+
+    Raises:
+        UnknownPackage: one of them is not installed.
+        BundleRefused: a bundle is damaged, invalid or not trusted.
+        MachineError: the system refused; the root is as it was.
+    """
+    store, limits = read_trust_store(root), read_settings(root).limits
+    bundles = [
+        verify(
+            one,
+            store,
+            now=environment.clock(),
+            allow_unsigned=options.allow_unsigned,
+            allow_expired=True,  # it is what is installed that is brought back
+            limits=limits,
+        )
+        for one in sources
+    ]
+    with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
+        insist_on_installed(database, names)
+        entries = _entries(root, database, names)
+        observed = observe_locations(root.disk, entries, {at: [one] for at, one in entries.items()})
+        broken = [one for at, one in entries.items() if is_broken(one, observed[at])]
+        wanted = _with_other_names(entries, [one for one in broken if options.config or not one.config])
+        needed = needed_content(wanted, observed)
+        try:
+            found = FoundContent()
+            if needed:
+                found = collect_content(root, database, needed, bundles, copy=not options.dry_run)
+            decided = decide_repair(wanted, observed, found.places.get, lambda at: _is_empty(root, at))
+            prepared = _prepared(root, database, decided, observed)
+            receipt = execute(root, prepared, environment, recovered, dry_run=options.dry_run)
+        finally:
+            if needed and not options.dry_run:
+                drop_tree(root.disk, root.layout.rescued)
+        versions = {one.identity.name: str(one.identity.version) for one in database.packages()}
+    changed = {one.location for one in decided.changes}
+    origins = [
+        (f"/{one.location}", found.sources[one.digest])
+        for one in wanted
+        if one.digest in found.sources and one.location in changed
+    ]
+    left_alone = [one for one in broken if one.config and not options.config]
+    return Repaired(
+        receipt, tuple(origins), _left(decided, versions), tuple(f"/{one.location}" for one in left_alone)
+    )
+
+
+def _entries(root: Root, database: Database, names: Sequence[str]) -> dict[RelPath, OwnedEntry]:
+    """Return what the packages own, and the directories of other packages above it that are gone."""
+    chosen = sorted(set(names)) or [one.identity.name for one in database.packages()]
+    found: dict[RelPath, OwnedEntry] = {}
+    for name in chosen:
+        for entry in database.entries(name):
+            found.setdefault(entry.location, entry)
+    above = {one for at in found for one in at.ancestors} - found.keys()
+    gone = [at for at in above if root.disk.observe(at) is None]
+    for at, entries in database.owners(gone).items():
+        found[at] = entries[0]
+    return dict(sorted(found.items()))
+
+
+def _with_other_names(
+    entries: Mapping[RelPath, OwnedEntry], wanted: Sequence[OwnedEntry]
+) -> list[OwnedEntry]:
+    """Add the other names of the same files (hardlinks)."""
+    files = {one.hardlink or one.location for one in wanted}
+    return [one for at, one in entries.items() if (one.hardlink or at) in files]
+
+
+def _is_empty(root: Root, directory: RelPath) -> bool:
+    return not root.disk.list_directory(directory)
+
+
+def _prepared(
+    root: Root, database: Database, decided: Repair, observed: Mapping[RelPath, Observed | None]
+) -> Prepared:
+    changes = with_rights(root.disk, decided.changes)
+    brought = [one.location for one in changes]
+    if problems := open_ways(root, database, {}, brought):
+        raise Conflict(
+            "this cannot be repaired as it is",
+            details=problems,
+            remedy="solve what is named above, then run the same command again",
+        )
+    locations = [*brought, *(one.location for one in decided.attributes)]
+    terrain = survey_terrain(root.disk, {at: observed.get(at) for at in locations}, locations)
+    names = sorted({one.package for owners in database.owners(locations).values() for one in owners})
+    rows = [
+        (row, tuple(database.entries(name))) for name in names if (row := database.package(name)) is not None
+    ]
+    return Prepared(
+        kind="repair",
+        plan=Plan(
+            assemble(changes, decided.attributes, terrain),
+            tuple(
+                PackageChange(row.identity.name, row.identity.version, row.identity.version)
+                for row, _ in rows
+            ),
+        ),
+        installed=tuple(rows),
+        before=tuple(rows),
+    )
+
+
+def _left(decided: Repair, versions: Mapping[str, str]) -> tuple[str, ...]:
+    lines = [
+        f"/{one.location}: nobody on this machine has its content; name a bundle that has it:"
+        f" --from the one of {one.package} {versions.get(one.package, '')}"
+        for one in decided.missing
+    ]
+    return (*lines, *decided.obstacles)

@@ -1,0 +1,169 @@
+"""Acts. Which processes execute, map or hold open one of these files?
+
+By device and inode of what the kernel has opened, never by a text: a link in /proc leads to the object itself, whatever
+it is called by now, in whichever mount namespace or chroot, and on a filesystem whose numbers in `maps` are others than
+those of stat(2) (btrfs, overlayfs). The numbers in `maps` only save looking at each mapping of each process: a mapping
+whose inode number is that of a file in question is looked at every time, any other once for all processes.
+
+Only what the kernel has in memory is asked, so that a dead network filesystem does not stop us.
+"""
+
+import ctypes
+import errno
+import mmap
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from intact.model.objects import Identity
+from intact.model.processes import Usage, Use
+from intact.system.syscalls import cached_identity
+
+__all__ = ["Sighting", "find_uses", "has_kept"]
+
+# A line of maps: address, rights, offset, device, inode, name; the kernel writes a newline in a name as \\012.
+_MAPPING = re.compile(
+    rb"(?P<address>\S+) (?P<rights>\S+) \S+ (?P<file>(?P<numbers>\S+:\S+ (?P<inode>[1-9]\d*)) .*)"
+)
+_FILES = re.compile(rb"[0-9a-f]+:[0-9a-f]+ [1-9]\d* .*")  # the same `file`, five times as fast
+_REFUSED = frozenset({errno.EACCES, errno.EPERM})
+
+
+@dataclass(slots=True)
+class Sighting:
+    """What was seen.
+
+    Attributes:
+        uses: each process and file once for each way in which it uses it.
+        looked_at: number of processes.
+        hidden: processes that we may not look into, or not fully.
+    """
+
+    uses: list[Use] = field(default_factory=list)
+    looked_at: int = 0
+    hidden: list[int] = field(default_factory=list)
+
+
+def find_uses(wanted: Mapping[Identity, Path | None], pids: Iterable[int] | None = None) -> Sighting:
+    """Look at every process that there is, or at some.
+
+    Args:
+        wanted: the files in question, and where each stands now; None for one that has no name any more.
+
+    Raises:
+        OSError: there is no /proc.
+    """
+    seen = Sighting()
+    search = _Search(wanted)
+    for pid in (int(one) for one in os.listdir("/proc") if one.isdigit()) if pids is None else pids:
+        seen.looked_at += 1
+        seen.uses += search.uses_of(pid)
+        if search.was_refused:
+            seen.hidden.append(pid)
+    return seen
+
+
+def has_kept(use: Use, size: int, mtime_ns: int) -> bool:
+    """Tell whether the file in use still has this size and time; inode numbers are given again."""
+    try:
+        status = os.stat(use.link)
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (size, mtime_ns)
+
+
+class _Search:
+    """One look at all processes; remembers mappings that are none of the files in question."""
+
+    def __init__(self, wanted: Mapping[Identity, Path | None]) -> None:
+        self._wanted = wanted
+        self._inodes = frozenset(b"%d" % one.inode for one in wanted)
+        self._others: set[bytes] = set()
+        self._shown: dict[bytes, Identity] | None = None
+        self.was_refused = False
+
+    def uses_of(self, pid: int) -> list[Use]:
+        self.was_refused = False
+        executable = self._identity(f"/proc/{pid}/exe")
+        found: set[Use] = set()
+        if executable is not None and executable in self._wanted:
+            found.add(Use(pid, executable, Usage.EXECUTABLE, f"/proc/{pid}/exe"))
+        found |= {one for one in self._mappings(pid) if one.identity != executable}
+        found |= set(self._open_files(pid))
+        return sorted(found, key=lambda one: (one.identity, one.usage.value))
+
+    def _identity(self, link: str) -> Identity | None:
+        try:
+            return cached_identity(link)
+        except OSError as error:
+            self.was_refused |= error.errno in _REFUSED
+            return None  # it has gone, or its filesystem has
+
+    def _mappings(self, pid: int) -> Iterator[Use]:
+        try:
+            with open(f"/proc/{pid}/maps", "rb", buffering=0) as maps:
+                text = maps.read()
+        except OSError as error:
+            self.was_refused |= error.errno in _REFUSED
+            return
+        if self._others.issuperset(_FILES.findall(text)):
+            return
+        for line in text.split(b"\n"):
+            if (found := _MAPPING.fullmatch(line)) is None or found["file"] in self._others:
+                continue
+            link = _link(pid, found["address"])
+            identity = self._mapped(link, found["numbers"])
+            if identity is not None and identity in self._wanted:
+                usage = Usage.LIBRARY if found["rights"][2:3] == b"x" else Usage.MAPPED
+                yield Use(pid, identity, usage, link)
+            elif identity is not None and found["inode"] not in self._inodes:
+                self._others.add(found["file"])
+
+    def _mapped(self, link: str, numbers: bytes) -> Identity | None:
+        try:
+            return cached_identity(link)
+        except OSError as error:
+            # The links of map_files need CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, proc_pid_map_files(5).
+            return self._by_numbers().get(numbers) if error.errno in _REFUSED else None
+
+    def _by_numbers(self) -> Mapping[bytes, Identity]:
+        """Say with which device and inode `maps` shows the files in question: we map them ourselves, and look."""
+        if self._shown is None:
+            self._shown = {}
+            for identity, path in self._wanted.items():
+                if path is None:
+                    continue
+                with suppress(OSError, ValueError):  # it is gone, or empty, and nobody maps what is empty
+                    self._shown[_numbers_in_maps(path)] = identity
+        return self._shown
+
+    def _open_files(self, pid: int) -> Iterator[Use]:
+        try:
+            names = os.listdir(f"/proc/{pid}/fd")
+        except OSError as error:
+            self.was_refused |= error.errno in _REFUSED
+            return
+        for name in names:
+            link = f"/proc/{pid}/fd/{name}"
+            identity = self._identity(link)
+            if identity is not None and identity in self._wanted:
+                yield Use(pid, identity, Usage.OPEN, link)
+
+
+def _link(pid: int, address: bytes) -> str:
+    """Name the link of a mapping; unlike in `maps`, its numbers have no leading zeros."""
+    start, _, end = address.partition(b"-")
+    return f"/proc/{pid}/map_files/{int(start, 16):x}-{int(end, 16):x}"
+
+
+def _numbers_in_maps(path: Path) -> bytes:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 1, mmap.MAP_PRIVATE) as mapped:
+        start = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+        for line in Path("/proc/self/maps").read_bytes().split(b"\n"):
+            found = _MAPPING.fullmatch(line)
+            if found is not None and int(found["address"].partition(b"-")[0], 16) == start:
+                return found["numbers"]
+    raise ValueError(path)

@@ -1,0 +1,342 @@
+"""Who still uses what was replaced is told exactly, on every filesystem, in every namespace, and for nobody else."""
+
+import mmap
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from intact.model.processes import KeeperKind, Usage
+from intact.operations.in_use import UsesFound, find_in_use
+from intact.operations.retaining import forget_history
+from intact.operations.root import Environment
+from proof.images import missing_tools, scratch
+from support.workshop import Package, Workshop, file, program
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it mounts, or becomes somebody else")
+
+
+def _package(version: str) -> Package:
+    return Package(
+        "tool",
+        version,
+        program("usr/bin/tool", version),
+        program("usr/bin/other", version),
+        file("usr/share/words", f"words of {version}\n" * 100),
+    )
+
+
+def _found(workshop: Workshop, *transactions: int) -> UsesFound:
+    with workshop.opened() as root:
+        return find_in_use(root, transactions or None)
+
+
+def _uses(workshop: Workshop) -> set[tuple[int, str, str]]:
+    return {(one.process.pid, one.usage.value, f"/{one.location}") for one in _found(workshop).uses}
+
+
+@contextmanager
+def _running(*words: "str | Path", **options: object) -> "Iterator[subprocess.Popen[bytes]]":
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+    try:
+        _wait_for_exec(process.pid)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_for_exec(pid: int) -> None:
+    own = Path("/proc/self/exe").readlink()
+    while Path(f"/proc/{pid}/exe").readlink() == own:
+        time.sleep(0.001)
+
+
+@pytest.fixture(params=["ext4", "xfs", "btrfs", "tmpfs", "overlayfs"])
+def elsewhere(request: pytest.FixtureRequest, fast_path: Path) -> Iterator[Workshop]:
+    """A root on a filesystem of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it mounts filesystems")
+    if missing := missing_tools():
+        pytest.skip(f"not installed here: {', '.join(missing)}")
+    with scratch(request.param, fast_path) as top:
+        if request.param != "overlayfs":
+            yield Workshop(top / "workshop")
+            return
+        with _overlay(top) as workshop:
+            yield workshop
+
+
+@contextmanager
+def _overlay(top: Path) -> Iterator[Workshop]:
+    """What is installed first lies in the lower layer, as in a container made from an image."""
+    lower = Workshop(top / "lower")
+    lower.install(_package("1"))
+    over = Workshop(top / "over")
+    for name in ("upper", "work"):
+        (top / name).mkdir()
+    layers = f"lowerdir={lower.path},upperdir={top / 'upper'},workdir={top / 'work'}"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, over.path], check=True)
+    try:
+        yield over
+    finally:
+        subprocess.run(["umount", over.path], check=True)
+
+
+def _install_first(workshop: Workshop) -> None:
+    if not (workshop.path / "usr/bin/tool").exists():
+        workshop.install(_package("1"))
+
+
+def test_executables_mappings_and_open_files_are_told_on_every_filesystem(elsewhere: Workshop) -> None:
+    _install_first(elsewhere)
+    words = elsewhere.path / "usr/share/words"
+    with (
+        _running(elsewhere.path / "usr/bin/tool", "1000") as running,
+        words.open("rb") as opened,
+        words.open("rb") as scratch_file,
+    ):
+        mapped = mmap.mmap(scratch_file.fileno(), 0, prot=mmap.PROT_READ)
+        assert _uses(elsewhere) == set()
+        receipt = elsewhere.install(_package("2"))
+        expected = {
+            (running.pid, "executable", "/usr/bin/tool"),
+            (os.getpid(), "open file", "/usr/share/words"),
+            (os.getpid(), "mapped file", "/usr/share/words"),
+        }
+        told = {(one.process.pid, one.usage.value, f"/{one.location}") for one in receipt.in_use.uses}
+        assert told == expected
+        assert _uses(elsewhere) == expected
+        mapped.close()
+        opened.close()
+    assert _uses(elsewhere) == set()
+
+
+def test_who_runs_the_new_version_is_not_told(elsewhere: Workshop) -> None:
+    _install_first(elsewhere)
+    elsewhere.install(_package("2"))
+    with _running(elsewhere.path / "usr/bin/tool", "1000"):
+        assert _uses(elsewhere) == set()
+
+
+def test_what_a_rollback_brings_back_is_not_old(elsewhere: Workshop) -> None:
+    _install_first(elsewhere)
+    elsewhere.install(_package("2"))
+    with _running(elsewhere.path / "usr/bin/tool", "1000") as new:
+        elsewhere.roll_back()
+        with _running(elsewhere.path / "usr/bin/tool", "1000"):
+            assert _uses(elsewhere) == {(new.pid, "executable", "/usr/bin/tool")}
+
+
+def test_a_removed_file_is_told_with_its_package(workshop: Workshop) -> None:
+    workshop.install(_package("1"))
+    with _running(workshop.path / "usr/bin/other", "1000") as running:
+        receipt = workshop.remove("tool")
+    (one,) = receipt.in_use.uses
+    assert (one.process.pid, one.usage, one.location) == (running.pid, Usage.EXECUTABLE, "usr/bin/other")
+    assert (one.package, one.version, one.transaction) == ("tool", "1", 2)
+    assert one.process.command[-1] == "1000"
+    assert one.process.name == "other"
+
+
+def test_a_process_is_told_once_for_each_way_and_file(workshop: Workshop) -> None:
+    workshop.install(_package("1"))
+    tool = workshop.path / "usr/bin/tool"
+    with tool.open("rb") as one, tool.open("rb") as two, _running(tool, "1000") as running:
+        assert one.fileno() != two.fileno()
+        workshop.install(_package("2"))
+        assert _uses(workshop) == {
+            (running.pid, "executable", "/usr/bin/tool"),
+            (os.getpid(), "open file", "/usr/bin/tool"),
+        }
+
+
+def test_each_transaction_tells_of_its_own(workshop: Workshop) -> None:
+    for version in ("1", "2"):
+        workshop.install(_package(version))
+    with _running(workshop.path / "usr/bin/tool", "1000") as second:
+        workshop.install(_package("3"))
+        with _running(workshop.path / "usr/bin/tool", "1000") as third:
+            receipt = workshop.install(_package("4"))
+            assert [one.process.pid for one in receipt.in_use.uses] == [third.pid]
+            found = {one.process.pid: (one.transaction, one.version) for one in _found(workshop).uses}
+            assert found == {second.pid: (3, "2"), third.pid: (4, "3")}
+            assert [one.process.pid for one in _found(workshop, 3).uses] == [second.pid]
+
+
+def test_what_outlives_its_backup_is_told_until_it_ends(workshop: Workshop) -> None:
+    workshop.install(_package("1"))
+    with _running(workshop.path / "usr/bin/tool", "1000") as running:
+        workshop.install(_package("2"))
+        with workshop.opened() as root:
+            forget_history(root, 0, Environment())
+        (one,) = _found(workshop).uses
+        assert (one.process.pid, one.usage, one.location) == (running.pid, Usage.EXECUTABLE, "usr/bin/tool")
+        assert (one.package, one.version, one.transaction) == ("tool", "1", 2)
+        assert _found(workshop, 1).uses == ()
+        workshop.install(_package("3"))
+        assert {one.process.pid for one in _found(workshop).uses} == {running.pid}
+    assert _found(workshop).uses == ()
+    with workshop.opened() as root:
+        forget_history(root, 0, Environment())
+    assert not (workshop.path / "var/lib/intact/private/outlived.json").exists()
+
+
+def test_a_later_file_with_the_same_inode_is_none_of_them(workshop: Workshop) -> None:
+    workshop.install(_package("1"))
+    with _running(workshop.path / "usr/bin/tool", "1000"):
+        workshop.install(_package("2"))
+        with workshop.opened() as root:
+            forget_history(root, 0, Environment())
+    note = workshop.path / "var/lib/intact/private/outlived.json"
+    tool = workshop.path / "usr/bin/tool"
+    text = note.read_text()
+    device, inode = tool.stat().st_dev, tool.stat().st_ino
+    head, _, tail = text.partition('"tool", "1", ')
+    rest = tail.split(", ", 2)[2]
+    note.write_text(f'{head}"tool", "1", {device}, {inode}, {rest}')
+    with _running(tool, "1000"):
+        size, mtime = tool.stat().st_size, tool.stat().st_mtime_ns
+        assert f"{size}, {mtime}" in rest, "the same size and time: then it cannot be told apart"
+        os.utime(tool, ns=(0, mtime + 1))
+        assert _found(workshop).uses == ()
+
+
+@ROOT_ONLY
+def test_a_process_in_another_mount_namespace_is_told(workshop: Workshop) -> None:
+    workshop.install(_package("1"))
+    place = workshop.place / "seen"
+    place.mkdir()
+    script = f"mount --bind {workshop.path}/usr {place} && umount -l {workshop.place}/none 2>/dev/null; exec {place}/bin/tool 1000"
+    with subprocess.Popen(["unshare", "--mount", "/bin/sh", "-c", script]) as running:
+        try:
+            while Path(f"/proc/{running.pid}/exe").readlink().name != "tool":
+                time.sleep(0.001)
+            workshop.install(_package("2"))
+            (one,) = _found(workshop).uses
+            assert (one.process.pid, one.location) == (running.pid, "usr/bin/tool")
+            assert one.process.is_elsewhere
+        finally:
+            running.kill()
+
+
+@ROOT_ONLY
+def test_a_copy_of_the_file_in_a_container_is_no_old_file(workshop: Workshop) -> None:
+    """Same path, same name, same content; and in the container the file was even deleted."""
+    workshop.install(_package("1"))
+    inside = workshop.place / "container"
+    shutil.copytree(workshop.path, inside)
+    workshop.install(_package("2"))
+    with _running(inside / "usr/bin/tool", "1000"):
+        (inside / "usr/bin/tool").unlink()
+        assert _found(workshop).uses == ()
+
+
+@ROOT_ONLY
+def test_who_may_not_look_says_so(workshop: Workshop) -> None:
+    """An unprivileged owner of a root finds its own processes, mappings included, and counts the others."""
+    workshop.place.chmod(0o755)
+    for path in (workshop.place, *workshop.place.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    code = UNPRIVILEGED.replace("PLACE", str(workshop.place))
+    words = [sys.executable, "-B", "-c", code]
+    environment = os.environ | {
+        "PYTHONPATH": f"{Path(__file__).parent.parent}:{Path(__file__).parents[2]}/src"
+    }
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, cwd="/")
+    assert done.stdout.endswith("good\n"), done.stderr
+
+
+UNPRIVILEGED = """
+import importlib, mmap, os, pkgutil, subprocess, sys, time
+from pathlib import Path
+import intact
+for one in pkgutil.walk_packages(intact.__path__, "intact."):
+    importlib.import_module(one.name)
+from support.workshop import Package, Workshop, file, program
+from intact.operations.in_use import find_in_use
+def package(version):
+    return Package("tool", version, program("usr/bin/tool", version), file("usr/words", version * 5000))
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+workshop = Workshop.__new__(Workshop)
+workshop.place, workshop.path, workshop.bundles = Path("PLACE"), Path("PLACE/root"), {}
+workshop.install(package("1"))
+running = subprocess.Popen(
+    [workshop.path / "usr/bin/tool", "1000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+)
+with (workshop.path / "usr/words").open("rb") as words:
+    mapped = mmap.mmap(words.fileno(), 0, prot=mmap.PROT_READ)
+while not os.readlink(f"/proc/{running.pid}/exe").endswith("/tool"):
+    time.sleep(0.001)
+try:
+    workshop.install(package("2"))
+    with workshop.opened() as root:
+        found = find_in_use(root)
+finally:
+    running.kill()
+uses = {(one.process.pid, one.usage.value) for one in found.uses}
+assert (running.pid, "executable") in uses, uses
+assert (os.getpid(), "mapped file") in uses, uses
+assert len(uses) <= 3, uses
+assert found.hidden > 0
+print("good")
+"""
+
+
+def test_a_name_that_imitates_lines_of_maps_deceives_nobody(workshop: Workshop) -> None:
+    r"""A path with spaces, ``\r`` and what looks like the numbers of the old file."""
+    workshop.install(_package("1"))
+    old = (workshop.path / "usr/share/words").stat()
+    workshop.install(_package("2"))
+    device = f"{os.major(old.st_dev):02x}:{os.minor(old.st_dev):02x}"
+    evil = workshop.place / f"x\r7f0000000000-7f0000001000 r-xp 00000000 {device} {old.st_ino} (deleted)"
+    shutil.copyfile("/bin/sleep", evil)
+    evil.chmod(0o755)
+    with _running(evil, "1000"):
+        assert _found(workshop).uses == ()
+
+
+def test_a_process_that_belongs_to_nothing_says_how_it_was_found(workshop: Workshop) -> None:
+    workshop.install(_package("1"))
+    with _running(workshop.path / "usr/bin/tool", "1000"):
+        workshop.install(_package("2"))
+        (one,) = _found(workshop).uses
+    assert one.process.keeper.kind in set(KeeperKind)
+    assert abs(one.process.started - time.time()) < 3600
+    assert one.process.uid == os.geteuid()
+
+
+def test_an_altered_plan_is_told_and_the_others_are_looked_at(workshop: Workshop) -> None:
+    workshop.install(_package("1"))
+    with _running(workshop.path / "usr/bin/tool", "1000") as running:
+        workshop.install(_package("2"))
+        workshop.install(_package("3"))
+        plan = workshop.path / "var/lib/intact/private/transactions/3/plan.json"
+        plan.write_bytes(plan.read_bytes() + b" ")
+        found = _found(workshop)
+        assert {one.process.pid for one in found.uses} == {running.pid}
+    assert [note for note in found.notes if "transaction 3" in note] != []
+
+
+def test_a_process_that_ends_meanwhile_is_no_error(workshop: Workshop) -> None:
+    workshop.install(_package("1"))
+    tool = workshop.path / "usr/bin/tool"
+    crowd = [subprocess.Popen([tool, "1000"]) for _ in range(30)]
+    workshop.install(_package("2"))
+    first, *_ = crowd
+    for one in crowd[1:]:
+        one.send_signal(signal.SIGKILL)
+    assert first.pid in {one.process.pid for one in _found(workshop).uses}
+    for one in crowd:
+        one.kill()
+        one.wait()
