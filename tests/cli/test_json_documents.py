@@ -85,7 +85,7 @@ def test_the_schema_is_a_schema() -> None:
 
 def test_the_schema_has_every_command_and_no_other() -> None:
     assert sorted(PROMISED) == sorted(
-        [*leaves(), "recover --status", "recover --rebuild", "history --keep", "error"]
+        [*leaves(), "recover --status", "recover --rebuild", "history --keep", "ps --restart", "error"]
     )
 
 
@@ -143,6 +143,11 @@ ANSWERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "config": ("config", 0, ("config",)),
     "verify": ("verify", 0, ("verify",)),
     "verify one": ("verify", 0, ("verify", "plugin")),
+    "ps": ("ps", 0, ("ps",)),
+    "ps with restarts": ("ps --restart", 0, ("ps", "--restart")),
+    "repair nothing": ("repair", 0, ("repair",)),
+    "repair configuration": ("repair", 0, ("repair", "--config", "--dry-run")),
+    "rescue nothing": ("error", 1, ("rescue", "/usr/app", "-o", "rescued")),
     "probe": ("probe", 0, ("probe",)),
     "probe what is not there": ("error", 1, ("probe", "nowhere")),
     "completion": ("completion", 0, ("completion", "zsh")),
@@ -176,6 +181,7 @@ def test_every_command_is_among_the_answers() -> None:
         "key show",
         "key update",
         "produce",
+        "rescue",
     }  # they stand below, or in the tests of the command itself
 
 

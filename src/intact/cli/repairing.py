@@ -27,6 +27,7 @@ _DIFFERENCES = 10
     type=click.Path(readable=False),
     help="Take content from this bundle, too; it is not installed. Can be repeated.",
 )
+@click.option("--allow-unsigned", is_flag=True, help="With --from: also if nobody vouches for the bundle.")
 @click.option(
     "--config", is_flag=True, help="Bring configuration files back, too, although they were edited."
 )
@@ -35,24 +36,24 @@ _DIFFERENCES = 10
 @click.pass_obj
 def _repair(
     session: Session,
+    /,
     names: tuple[str, ...],
     bundles: tuple[str, ...],
     *,
-    config: bool,
-    dry_run: bool,
     exit_unchanged: bool,
+    **options: bool,
 ) -> int:
     """Bring packages, or all of them, back to what was installed.
 
     Content comes from the backups of the history, from other files of the root, from the bundles named with --from, and
     from processes that still have it. Exit code 10 if something could not be repaired.
     """
-    options = RepairOptions(config=config, dry_run=dry_run)
+    chosen = RepairOptions(**options)
     with session.root() as root, session.environment() as environment, opened_bundles(bundles) as opened:
-        done = repair(root, names, opened, options, environment)
+        done = repair(root, names, opened, chosen, environment)
     for line in recovered_lines(done.receipt.recovered):
         session.screen.say(line)
-    tell = session.screen.result if dry_run else session.screen.done
+    tell = session.screen.result if chosen.dry_run else session.screen.done
     tell(_document(done), _lines(done))
     if done.left:
         return _DIFFERENCES
@@ -94,7 +95,7 @@ def _rescue(session: Session, path: str, output: Path, pid: int | None) -> int:
         inner = root_path(
             path if Path(path).is_absolute() or root.path != "/" else str(Path.cwd() / path), root
         )
-        done = rescue(root, inner, str(Path(root.path) / inner), output, pid)
+        done = rescue(root, inner, output, pid)
     session.screen.done(_rescued_document(done, output), _rescued_lines(done, output))
     return 0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from intact.cli.endings import Declined
 from intact.cli.session import Session
 from intact.cli.words import shown
 from intact.cli.words_in_use import in_use_lines, in_use_rows
@@ -112,6 +113,8 @@ def _restart(session: Session, found: UsesFound, asked: _Restarting, *, exit_in_
     units, by_hand = units_to_restart(found.uses)
     for line in (*in_use_lines(found), *_summary(found)):
         session.screen.say(line)
+    problems: list[str] = []
+    rolled_back: int | None = None
     done: tuple[Restart, ...] = ()
     if units:
         systemctl = _insist_on_systemctl()
@@ -123,17 +126,24 @@ def _restart(session: Session, found: UsesFound, asked: _Restarting, *, exit_in_
         done = restart(units, restart_one, lambda unit: session.screen.say(f"restarting {unit}"))
         failed = [one for one in done if one.problem is not None]
         if failed:
-            return _failed(session, failed, restart_one, rollback=asked.rollback)
+            problems = [f"{one.unit}: {one.problem}" for one in failed]
+            rolled_back = _go_back(session, failed, problems, restart_one, rollback=asked.rollback)
     with session.root() as root:
         left = find_in_use(root)
     document = {
         **_document(left),
         "restarted": [one.unit for one in done],
         "by_hand": list(by_hand),
+        "problems": problems,
+        "rolled_back": rolled_back,
     }
     lines = [f"restarted {shown(one.unit)}" for one in done]
+    if rolled_back is not None:
+        lines.append(f"rolled back by transaction {rolled_back}; the units run again with the old files")
     lines += [f"by hand: {shown(one)}" for one in by_hand]
-    session.screen.done(document, [*lines, *(in_use_lines(left) if not by_hand else []), *_summary(left)])
+    session.screen.done(document, [*lines, *_summary(left)])
+    if rolled_back is not None:
+        return _ROLLED_BACK
     return _IN_USE if exit_in_use and left.uses else 0
 
 
@@ -155,15 +165,22 @@ def _confirm(question: str, *, yes: bool) -> None:
             "nobody can be asked: there is no terminal", remedy="say --yes to restart without a question"
         )
     if not click.confirm(question, err=True):
-        raise RestartFailed("nothing was restarted", root_state="as it was")
+        raise Declined(
+            "nothing was restarted", root_state="the new files are in place; the old ones still run"
+        )
 
 
-def _failed(
-    session: Session, failed: list[Restart], restart_one: Callable[[str], str | None], *, rollback: bool
+def _go_back(
+    session: Session,
+    failed: list[Restart],
+    problems: list[str],
+    restart_one: Callable[[str], str | None],
+    *,
+    rollback: bool,
 ) -> int:
+    """Roll back to the files that the units ran with, if that is wanted; return the transaction's number."""
     oldest = min(number for one in failed for number in one.transactions)
-    details = [f"{one.unit}: {one.problem}" for one in failed]
-    for line in details:
+    for line in problems:
         session.screen.say(f"did not come up: {line}")
     wanted = rollback or (
         sys.stdin.isatty() and click.confirm(f"Roll back to before transaction {oldest}?", err=True)
@@ -171,27 +188,22 @@ def _failed(
     if not wanted:
         raise RestartFailed(
             "units did not come up with the new files",
-            details=details,
+            details=problems,
             root_state="the new files are in place",
-            remedy=f"look at `systemctl status {failed[0].unit}`; `pkg rollback {oldest}` brings the files back that it ran with",
+            remedy=f"look at `systemctl status {failed[0].unit}`;"
+            f" `pkg rollback {oldest}` brings back the files that it ran with",
         )
     with session.root() as root, session.environment() as environment:
         receipt = roll_back_to(root, oldest, environment)
     again = [f"{one.unit}: {problem}" for one in failed if (problem := restart_one(one.unit)) is not None]
-    if again:
+    if again or receipt.transaction is None:
         raise RestartFailed(
             "units do not come up with the old files either",
             details=again,
             root_state=f"everything since transaction {oldest} was rolled back",
             remedy=f"look at `systemctl status {failed[0].unit}`",
         )
-    document = {
-        "rolled_back": receipt.transaction,
-        "details": details,
-        "restarted": [one.unit for one in failed],
-    }
-    session.screen.done(document, [f"rolled back by transaction {receipt.transaction}; the units run again"])
-    return _ROLLED_BACK
+    return receipt.transaction
 
 
 COMMANDS = {"ps": _ps}

@@ -9,7 +9,7 @@ from intact.model.actions import Plan
 from intact.model.errors import Conflict
 from intact.model.installed import OwnedEntry
 from intact.model.manifest import PackageChange
-from intact.model.objects import Observed
+from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
 from intact.operations.changing import change
 from intact.operations.content_sources import FoundContent, collect_content
@@ -23,6 +23,7 @@ from intact.operations.trusting import read_trust_store
 from intact.operations.ways import open_ways
 from intact.plan.assemble import assemble
 from intact.plan.repairing import Repair, decide_repair, is_broken, needed_content
+from intact.plan.sharing import decisive, is_as_somebody_says
 from intact.state.database import Database
 from intact.transaction.deleting import drop_tree
 
@@ -129,8 +130,13 @@ def _entries(root: Root, database: Database, names: Sequence[str]) -> dict[RelPa
             found.setdefault(entry.location, entry)
     above = {one for at in found for one in at.ancestors} - found.keys()
     gone = [at for at in above if root.disk.observe(at) is None]
-    for at, entries in database.owners(gone).items():
-        found[at] = entries[0]
+    directories = [*gone, *(at for at, one in found.items() if one.kind is Kind.DIRECTORY)]
+    for at, entries in database.owners(directories).items():
+        is_right = is_as_somebody_says(entries, root.disk.observe(at))
+        if at in found and is_right:
+            del found[at]
+        else:
+            found[at] = decisive(entries)
     return dict(sorted(found.items()))
 
 

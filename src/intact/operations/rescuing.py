@@ -17,7 +17,7 @@ from intact.model.paths import RelPath
 from intact.operations.asking import owners_of
 from intact.operations.root import Root
 from intact.system.hostfiles import replace_file
-from intact.system.process_content import HeldFile, copy_held, held_files, opened_held
+from intact.system.process_content import HeldFile, copy_held, held_files, name_in_proc, opened_held
 
 __all__ = ["NotRescued", "Rescued", "rescue"]
 
@@ -46,12 +46,11 @@ class Rescued:
     was_stable: bool
 
 
-def rescue(root: Root, path: RelPath, shown: str, output: Path, pid: int | None = None) -> Rescued:
+def rescue(root: Root, path: RelPath, output: Path, pid: int | None = None) -> Rescued:
     """Copy what a process still has of a file to `output`, which is replaced as a whole or not at all.
 
     Args:
         path: the file, as a path of the root.
-        shown: the file, as the kernel calls it in /proc.
         pid: take it from this process.
 
     Raises:
@@ -59,6 +58,7 @@ def rescue(root: Root, path: RelPath, shown: str, output: Path, pid: int | None 
         MachineError: the system refused; `output` is as it was.
     """
     try:
+        shown = name_in_proc(Path(root.path) / path)
         recorded = {
             one.digest: (one.size, one.package)
             for one in owners_of(root, path)
@@ -70,7 +70,7 @@ def rescue(root: Root, path: RelPath, shown: str, output: Path, pid: int | None 
             return _copy(file, output, digest, recorded[digest][1])
         return _copy(_only(_named(shown, pid), shown), output, None, None)
     except OSError as error:
-        raise machine_error("copy", error, shown) from error
+        raise machine_error("copy", error, f"/{path}") from error
 
 
 def _proven(recorded: "dict[Digest, tuple[int, str]]", pid: int | None) -> tuple[HeldFile, Digest] | None:

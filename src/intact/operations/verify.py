@@ -7,6 +7,7 @@ from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
 from intact.operations.known import insist_on_installed
 from intact.operations.root import Environment, Root
+from intact.plan.sharing import is_as_somebody_says
 
 __all__ = ["Difference", "Verification", "verify"]
 
@@ -57,10 +58,15 @@ def verify(root: Root, names: Sequence[str], environment: Environment) -> Verifi
         insist_on_installed(database, names)
         chosen = sorted(set(names)) or [one.identity.name for one in database.packages()]
         entries = [entry for name in chosen for entry in database.entries(name)]
+        shared = database.owners(one.location for one in entries if one.kind is Kind.DIRECTORY)
     found: list[Difference] = []
     for number, entry in enumerate(entries, 1):
-        found += _differences(root, entry)
         environment.tell_progress("verify", number, len(entries))
+        differences = _differences(root, entry)
+        others = shared.get(entry.location, ())
+        if differences and len(others) > 1 and is_as_somebody_says(others, root.disk.observe(entry.location)):
+            continue
+        found += differences
     return Verification(tuple(chosen), len(entries), tuple(found))
 
 

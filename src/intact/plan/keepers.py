@@ -29,13 +29,13 @@ _NEVER = re.compile(r"dbus(-broker)?\.service|user@\d+\.service|user-runtime-dir
 def keeper_of(control_groups: str) -> Keeper:
     """Read the text of ``/proc/PID/cgroup``.
 
-    The line of systemd's own hierarchy counts, or the only one (``0::``, cgroups(7)).
+    The line of systemd's own hierarchy counts, or that of the unified one (``0::``, cgroups(7)).
     """
-    path = ""
+    paths: dict[str, str] = {}
     for line in control_groups.split("\n"):
         _, controllers, where = (*line.split(":", 2), "", "", "")[:3]
-        if controllers == "name=systemd" or (controllers == "" and not path):
-            path = where
+        paths.setdefault(controllers, where)
+    path = next((paths[one] for one in ("name=systemd", "") if paths.get(one, "/") != "/"), "")
     parts = [one for one in path.split("/") if one not in {"", ".."}]
     for number, part in enumerate(parts):
         above = parts[number - 1] if number else ""

@@ -11,13 +11,14 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from intact.model.entries import Digest
 from intact.model.objects import Identity
 from intact.system.syscalls import cached_status
 
-__all__ = ["HeldFile", "copy_held", "held_files", "opened_held"]
+__all__ = ["HeldFile", "copy_held", "held_files", "name_in_proc", "opened_held"]
 
 _PIECE = 1 << 20
 _DELETED = " (deleted)"
@@ -76,6 +77,18 @@ def _links(pid: int) -> Iterator[tuple[str, str]]:
         with suppress(OSError):
             for name in os.listdir(f"/proc/{pid}/{how}"):
                 yield how, f"/proc/{pid}/{how}/{name}"
+
+
+def name_in_proc(path: Path) -> str:
+    """Return what /proc calls a file that was here: links of its directory followed, as far as that still exists."""
+    try:
+        fd = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return str(Path.cwd() / path)
+    try:
+        return str(Path(os.readlink(f"/proc/self/fd/{fd}")) / path.name)
+    finally:
+        os.close(fd)
 
 
 @contextmanager

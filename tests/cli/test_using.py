@@ -1,0 +1,328 @@
+"""`pkg ps`, `--restart`, `repair` and `rescue`, as people and scripts use them."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from support.command_line import Desk
+from support.json_schema import faults
+
+SYSTEMCTL = """#!/bin/sh
+# Stands for systemctl: the same words, the same answers, and a real process for the unit.
+echo "$@" >>PLACE/asked
+case "$1 $3" in
+"restart web.service")
+    [ -e PLACE/hangs ] && exec sleep 100
+    kill $(cat PLACE/pid); : >PLACE/pid
+    if grep -q good PLACE/root/opt/web.conf; then
+        PLACE/root/opt/web 1000 </dev/null >/dev/null 2>&1 &
+        echo $! >PLACE/pid
+    fi;;
+"is-active web.service")
+    if [ -s PLACE/pid ]; then echo active; else echo failed; exit 3; fi;;
+*) echo "Unit $3 not found."; exit 5;;
+esac
+"""
+
+
+@pytest.fixture
+def unit() -> Iterator[Path]:
+    """A control group that systemd would have made for a service."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it makes a control group")
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        where, kind = line.split()[4], line.split(" - ")[1].split()
+        if kind[0] == "cgroup2" or "name=systemd" in kind[2]:
+            group = Path(where, f"intact{os.getpid()}.slice/web.service")
+            with suppress(OSError):
+                group.mkdir(parents=True)
+                yield group
+                _empty(group)
+                return
+    pytest.skip("no control groups can be made here")
+
+
+def _empty(group: Path) -> None:
+    for pid in (group / "cgroup.procs").read_text().split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), 9)
+    deadline = time.monotonic() + 20
+    while (group / "cgroup.procs").read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    group.rmdir()
+    group.parent.rmdir()
+
+
+def _started(desk: Desk, group: Path | None = None, program: str = "opt/web") -> "subprocess.Popen[bytes]":
+    def join() -> None:
+        if group is not None:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+
+    process = subprocess.Popen([desk.root / program, "1000"], stdin=subprocess.DEVNULL, preexec_fn=join)  # noqa: PLW1509
+    own = Path("/proc/self/exe").readlink()
+    while Path(f"/proc/{process.pid}/exe").readlink() == own:
+        time.sleep(0.001)
+    return process
+
+
+def _bundle(desk: Desk, version: str, conf: str) -> str:
+    place = desk.place / f"web-{version}"
+    place.mkdir()
+    (place / "web").write_bytes(Path("/bin/sleep").read_bytes() + version.encode())
+    (place / "web").chmod(0o755)
+    (place / "web.conf").write_text(conf)
+    manifest = desk.place / f"web-{version}.toml"
+    manifest.write_text(
+        f'format = 1\n[package]\nname = "web"\nversion = "{version}"\narchitecture = "all"\n'
+        f'[[tree]]\nsource = "web-{version}"\npath = "opt"\n'
+    )
+    desk.good("build", str(manifest), "-o", f"web-{version}.tar.zst")
+    return f"web-{version}.tar.zst"
+
+
+@pytest.fixture
+def web(desk: Desk) -> Desk:
+    """A package with a program that is about to be upgraded."""
+    desk.good("install", "--allow-unsigned", _bundle(desk, "1", "good"))
+    return desk
+
+
+def _upgrade(desk: Desk, conf: str = "good") -> str:
+    return desk.good("install", "--allow-unsigned", _bundle(desk, "2", conf)).out
+
+
+@pytest.fixture
+def systemd(web: Desk, unit: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A service that runs, on a machine with a systemctl."""
+    stand_in = web.place / "systemctl"
+    stand_in.write_text(SYSTEMCTL.replace("PLACE", str(web.place)))
+    stand_in.chmod(0o755)
+    monkeypatch.setattr("intact.cli.using.find_systemctl", lambda: stand_in)
+    process = _started(web, unit)
+    (web.place / "pid").write_text(str(process.pid))
+    yield web
+    for pid in (web.place / "pid").read_text().split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), 9)
+    process.kill()
+    process.wait()
+
+
+def test_the_receipt_and_ps_tell_people_the_same(web: Desk) -> None:
+    running = _started(web)
+    try:
+        told = _upgrade(web)
+        shown = web.good("ps").out
+    finally:
+        running.kill()
+        running.wait()
+    for text in (told, shown):
+        assert f"web (pid {running.pid}, " in text
+        assert "  executable  /opt/web (web 1, transaction 2)" in text
+        assert "  → " in text
+    assert "still in use:" in told
+    assert "1 process uses old files" in shown
+    assert web.good("ps").out.startswith("no process uses a replaced or removed file\n")
+
+
+def test_scripts_get_an_exit_code(web: Desk) -> None:
+    assert web("ps", "--exit-in-use").code == 0
+    running = _started(web)
+    try:
+        _upgrade(web)
+        assert web("ps", "--exit-in-use").code == 11
+        assert web("ps", "--exit-in-use", "other").code == 0
+        assert web("ps", "--exit-in-use", "--transaction", "1").code == 0
+        assert web("ps", "--exit-in-use", "web", "--transaction", "2").code == 11
+        document = web("--json", "ps").json
+    finally:
+        running.kill()
+        running.wait()
+    assert faults(document, "ps") == []
+    assert [(one["pid"], one["usage"], one["path"]) for one in document["in_use"]] == [
+        (running.pid, "executable", "/opt/web")
+    ]
+
+
+def test_the_words_of_a_process_are_escaped(web: Desk) -> None:
+    words = ["\x1b[31mred\n", "1000"]
+    running = subprocess.Popen(
+        words, executable=web.root / "opt/web", stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while Path(f"/proc/{running.pid}/exe").readlink().name != "web":
+            time.sleep(0.001)
+        told = _upgrade(web)
+    finally:
+        running.kill()
+        running.wait()
+    assert "\x1b" not in told
+    assert "\\x1b[31mred" in told
+
+
+def test_a_unit_is_named_with_its_restart(systemd: Desk) -> None:
+    _upgrade(systemd)
+    (one,) = systemd("--json", "ps").json["in_use"]
+    assert one["keeper"] == {"kind": "unit", "name": "web.service", "user": None}
+    assert one["remedy"] == "systemctl restart web.service"
+
+
+def test_a_unit_is_restarted_and_then_nobody_uses_old_files(systemd: Desk) -> None:
+    _upgrade(systemd)
+    result = systemd("--json", "ps", "--restart", "--yes", "--exit-in-use")
+    assert (result.code, faults(result.json, "ps --restart")) == (0, [])
+    assert (result.json["restarted"], result.json["in_use"], result.json["rolled_back"]) == (
+        ["web.service"],
+        [],
+        None,
+    )
+    assert (systemd.place / "asked").read_text() == "restart -- web.service\nis-active -- web.service\n"
+
+
+def test_nobody_is_restarted_without_a_word(systemd: Desk) -> None:
+    _upgrade(systemd)
+    result = systemd("ps", "--restart")
+    assert result.code == 2
+    assert "--yes" in result.err
+    assert not (systemd.place / "asked").exists()
+
+
+def test_a_unit_that_does_not_come_up_is_told_with_the_way_back(systemd: Desk) -> None:
+    _upgrade(systemd, "bad")
+    result = systemd("ps", "--restart", "--yes")
+    assert result.code == 1
+    assert "web.service: it is failed" in result.err
+    assert "`pkg rollback 2`" in result.err
+    assert (systemd.root / "opt/web.conf").read_text() == "bad"
+
+
+def test_with_rollback_the_old_files_run_again(systemd: Desk) -> None:
+    _upgrade(systemd, "bad")
+    result = systemd("--json", "ps", "--restart", "--yes", "--rollback")
+    assert (result.code, faults(result.json, "ps --restart")) == (8, [])
+    assert result.json["rolled_back"] == 3
+    assert result.json["problems"] == ["web.service: it is failed"]
+    assert (systemd.root / "opt/web.conf").read_text() == "good"
+    assert (systemd.place / "pid").read_text() != ""
+
+
+def test_a_unit_that_hangs_is_given_up(systemd: Desk) -> None:
+    _upgrade(systemd)
+    (systemd.place / "hangs").touch()
+    result = systemd("ps", "--restart", "--yes", "--timeout", "1")
+    assert result.code == 1
+    assert "no answer within 1 s" in result.err
+
+
+def test_what_is_no_unit_is_left_to_a_person(web: Desk) -> None:
+    running = _started(web)
+    try:
+        _upgrade(web)
+        result = web("--json", "ps", "--restart")
+        assert running.poll() is None
+    finally:
+        running.kill()
+        running.wait()
+    assert (result.code, result.json["restarted"]) == (0, [])
+    assert [one.partition(":")[0] for one in result.json["by_hand"]] == [f"process {running.pid}"]
+
+
+def test_options_of_a_restart_need_one(desk: Desk) -> None:
+    assert desk("ps", "--yes").code == 2
+    assert desk("ps", "--rollback").code == 2
+
+
+def test_who_may_not_read_the_history_is_told_what_to_do(web: Desk) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it becomes somebody else")
+    _upgrade(web)
+    web.place.chmod(0o755)
+    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", shutil.which("true") or "true"]
+    if subprocess.run(words, check=False, capture_output=True).returncode != 0:
+        pytest.skip("setpriv is not here")
+    code = (
+        "import importlib, os, pkgutil, sys, intact\n"
+        "for one in pkgutil.walk_packages(intact.__path__, 'intact.'): importlib.import_module(one.name)\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "from intact.cli.main import run_command\n"
+        f"sys.exit(run_command(['--root', {str(web.root)!r}, 'ps']))\n"
+    )
+    import sys  # noqa: PLC0415
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 1, done
+    assert "EACCES" in done.stderr
+    assert "run the command as root" in done.stderr
+
+
+def test_repair_tells_from_where_and_what_is_left(web: Desk) -> None:
+    (web.root / "opt/web.conf").unlink()
+    result = web("repair")
+    assert result.code == 10
+    assert "NOT repaired: /opt/web.conf: nobody on this machine has its content" in result.out
+    result = web("--json", "repair", "--from", "web-1.tar.zst", "--allow-unsigned")
+    assert (result.code, faults(result.json, "repair"), result.json["changed"]) == (0, [], True)
+    assert [one["path"] for one in result.json["sources"]] == ["/opt/web.conf"]
+    assert web("verify").code == 0
+    assert web("repair", "--exit-unchanged").code == 4
+
+
+def test_rescue_of_a_package_file_is_proven_whatever_it_is_called(web: Desk) -> None:
+    running = _started(web)
+    try:
+        (web.root / "opt/web").rename(web.root / "opt/moved")
+        (web.root / "opt/moved").unlink()
+        result = web("--json", "rescue", "/opt/web", "-o", "saved")
+    finally:
+        running.kill()
+        running.wait()
+    assert (result.code, faults(result.json, "rescue")) == (0, [])
+    assert (result.json["pid"], result.json["proven"], result.json["package"]) == (running.pid, True, "web")
+    saved = web.place / "saved"
+    assert saved.read_bytes() == (web.place / "web-1/web").read_bytes()
+    assert saved.stat().st_mode & 0o7777 == 0o755
+
+
+def test_rescue_of_any_file_says_that_nothing_proves_it(desk: Desk) -> None:
+    secret = desk.root / "secret"
+    secret.write_text("what was in it")
+    secret.chmod(0o600)
+    (desk.place / "saved").write_text("before")
+    with secret.open() as opened:
+        secret.unlink()
+        result = desk("rescue", "secret", "-o", "saved", "--pid", str(os.getpid()))
+        assert opened.read() == "what was in it"
+    assert result.code == 0
+    assert "not proven" in result.out
+    assert (desk.place / "saved").read_text() == "what was in it"
+    assert (desk.place / "saved").stat().st_mode & 0o7777 == 0o600
+
+
+def test_two_deleted_files_of_one_name_are_not_mixed_up(desk: Desk) -> None:
+    name = desk.root / "log"
+    name.write_text("one")
+    with name.open():
+        name.unlink()
+        name.write_text("two")
+        with name.open():
+            name.unlink()
+            result = desk("rescue", "log", "-o", "saved")
+    # One process has both: only another way of naming them could tell.
+    assert result.code == 1
+    assert result.err.count(f"process {os.getpid()}: 3 bytes") == 2
+    assert not (desk.place / "saved").exists()
+
+
+def test_what_nobody_has_leaves_the_output_alone(desk: Desk) -> None:
+    (desk.place / "saved").write_text("before")
+    result = desk("rescue", "/nothing", "-o", "saved")
+    assert result.code == 1
+    assert "no process" in result.err
+    assert (desk.place / "saved").read_text() == "before"
+    assert sorted(one.name for one in desk.place.iterdir() if one.name.startswith(".")) == []
