@@ -134,7 +134,7 @@ def test_an_altered_frame_is_never_decompressed(monkeypatch: pytest.MonkeyPatch)
 
 def test_memory_stays_bounded_whatever_the_size_of_the_bundle(tmp_path: Path) -> None:
     block = b"".join(hashlib.sha512(str(number).encode()).digest() for number in range(16384))
-    stored = make_bundle(tmp_path, {"big": block * 40, "small": b"x"}, keys=[KEY]).read_bytes()
+    stored = make_bundle(tmp_path, {"big": block * 80, "small": b"x"}, keys=[KEY]).read_bytes()
     source = Pipe(stored, 1 << 20)
     tracemalloc.start()
     try:
@@ -143,8 +143,8 @@ def test_memory_stays_bounded_whatever_the_size_of_the_bundle(tmp_path: Path) ->
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert size == 40 << 20
-    assert peak < 20 << 20
+    assert size == 80 << 20
+    assert peak < 44 << 20  # on as many processors as are used
 
 
 PATH = RelPath("x")

@@ -8,19 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intact.cli.words import action_line, change_line, error_lines, shown, size_text, time_text
-from intact.model.actions import (
-    Action,
-    Create,
-    Node,
-    PackageChange,
-    Remove,
-    RemoveDirectory,
-    Replace,
-    SetAttributes,
-)
+from intact.cli.words import error_lines, shown, size_text, time_text
+from intact.cli.words_plan import action_line, change_line
+from intact.model.actions import Action, Create, Node, Remove, RemoveDirectory, Replace, SetAttributes
 from intact.model.entries import Digest
 from intact.model.errors import Conflict, NoSpace, machine_error
+from intact.model.manifest import PackageChange
 from intact.model.objects import (
     Attributes,
     BundleContent,

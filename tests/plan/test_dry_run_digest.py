@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from intact.model.actions import Action, Create, PackageChange, Plan, Remove, Replace
+from intact.model.actions import Action, Create, Plan, Remove, Replace
+from intact.model.manifest import PackageChange
 from intact.model.objects import NewSymlink
 from intact.model.paths import RelPath
 from intact.model.versions import Version
-from intact.operations.execute import plan_digest
+from intact.operations.receipt import plan_digest
 from support.situations import as_seen
 from support.workshop import Package, Workshop, file, snapshot
 

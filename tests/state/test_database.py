@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from intact.model.actions import PackageChange
 from intact.model.entries import Digest
 from intact.model.errors import DatabaseDamaged, DatabaseTooNew, NoSpace
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
-from intact.model.manifest import PackageIdentity, Relations
+from intact.model.manifest import PackageChange, PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.model.relations import parse_relation, parse_requirement

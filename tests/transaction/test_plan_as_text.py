@@ -13,7 +13,6 @@ from intact.model.actions import (
     Create,
     Node,
     OldNode,
-    PackageChange,
     Remove,
     RemoveDirectory,
     Replace,
@@ -21,6 +20,7 @@ from intact.model.actions import (
 )
 from intact.model.entries import Digest, Xattrs
 from intact.model.errors import JournalDamaged
+from intact.model.manifest import PackageChange
 from intact.model.objects import (
     Attributes,
     Backup,

@@ -7,8 +7,10 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +30,7 @@ from intact.model.errors import IntactError, ManifestInvalid, machine_error
 from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import Frame, PackageIdentity
 from intact.system.hostfiles import replace_file, scratch_file
+from intact.system.workers import in_order
 
 __all__ = ["BuiltBundle", "SourceChanged", "build_bundle", "write_head"]
 
@@ -140,24 +143,35 @@ def _output_path(identity: PackageIdentity, output: Path | None) -> Path:
 def _write_frames(
     source: PackageSource, payload: BinaryIO, level: int, progress: Callable[[int], None]
 ) -> Iterator[Frame]:
-    """Cut the archive into frames: small files share one, a large file has several."""
-    pending = bytearray()
-    for piece in _archive(source, progress):
-        pending += piece
-        while len(pending) >= _LARGE_FRAME:
-            yield _write_frame(payload, bytes(pending[:_LARGE_FRAME]), level)
-            del pending[:_LARGE_FRAME]
-        if not piece and len(pending) >= _SMALL_FRAME:  # an empty piece marks the end of a file
-            yield _write_frame(payload, bytes(pending), level)
-            pending.clear()
-    pending += END_OF_ARCHIVE
-    yield _write_frame(payload, bytes(pending), level)
+    """Compress the archive on all processors, and write the frames in their order."""
+    works = (partial(_make_frame, content, level) for content in _cut(_archive(source, progress)))
+    with closing(in_order(works)) as made:
+        for stored, frame in made:
+            payload.write(stored)
+            yield frame
 
 
-def _write_frame(payload: BinaryIO, content: bytes, level: int) -> Frame:
+def _cut(archive: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut the archive into the content of frames: small files share one, a large file has several."""
+    pending: list[bytes | memoryview] = []
+    size = 0
+    for piece in archive:
+        rest = memoryview(piece)
+        while size + len(rest) >= _LARGE_FRAME:
+            fitting = _LARGE_FRAME - size
+            yield b"".join((*pending, rest[:fitting]))
+            pending, size, rest = [], 0, rest[fitting:]
+        pending.append(rest)
+        size += len(rest)
+        if not piece and size >= _SMALL_FRAME:  # an empty piece marks the end of a file
+            yield b"".join(pending)
+            pending, size = [], 0
+    yield b"".join((*pending, END_OF_ARCHIVE))
+
+
+def _make_frame(content: bytes, level: int) -> tuple[bytes, Frame]:
     stored = compress_frame(content, level)
-    payload.write(stored)
-    return Frame(len(stored), len(content), Digest(hashlib.sha256(stored).hexdigest()))
+    return stored, Frame(len(stored), len(content), Digest(hashlib.sha256(stored).hexdigest()))
 
 
 def _archive(source: PackageSource, progress: Callable[[int], None]) -> Iterator[bytes]:

@@ -9,7 +9,9 @@ file its digest.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from typing import final
 
 from intact.bundle.entry_rules import is_privileged
@@ -23,11 +25,13 @@ from intact.model.limits import DEFAULT_LIMITS, Limits
 from intact.model.manifest import Frame, Manifest
 from intact.model.paths import RelPath
 from intact.model.times import utc_text
+from intact.system.workers import in_order
 from intact.trust.approval import Approval, approve, check_signatures
 from intact.trust.store import HOOKS, PRIVILEGED, TrustStore
 
 __all__ = ["VerifiedBundle", "verify"]
 
+Piece = bytes | memoryview
 _PIECE = 1 << 20
 
 
@@ -47,7 +51,9 @@ class VerifiedBundle:
         self.approval = approval
         self._bundle = bundle
 
-    def contents(self, needed: Collection[RelPath]) -> Iterator[tuple[FileEntry, Iterator[bytes]]]:
+    def contents(
+        self, needed: Collection[RelPath]
+    ) -> Generator[tuple[FileEntry, Iterator[Piece]], None, None]:
         """Yield the needed files in the order of the payload, each with its content in pieces.
 
         A frame that holds nothing needed is neither read (from a file) nor decompressed. Every yielded content has
@@ -58,7 +64,21 @@ class VerifiedBundle:
         """
         files = [entry for entry in self.manifest.entries if isinstance(entry, FileEntry)]
         wanted = [span for span in layout(files) if span.entry.path in needed]
-        stream = _PayloadStream(self._bundle, self.manifest.frames)
+        end = sum(frame.size for frame in self.manifest.frames) - len(END_OF_ARCHIVE)
+        pieces = [(span.start, span.end) for span in wanted]
+        if not wanted or wanted[-1].end == end:
+            pieces.append((end, end + len(END_OF_ARCHIVE)))
+        with closing(_PayloadStream(self._bundle, self.manifest.frames, pieces)) as stream:
+            yield from self._files(stream, wanted)
+            if pieces[-1][0] == end:
+                stream.seek(end)
+                if stream.take(len(END_OF_ARCHIVE)) != END_OF_ARCHIVE:
+                    raise damaged(self.name, "the archive does not end with zeros")
+            stream.finish()
+
+    def _files(
+        self, stream: "_PayloadStream", wanted: Iterable[Span]
+    ) -> Iterator[tuple[FileEntry, Iterator[Piece]]]:
         for span in wanted:
             stream.seek(span.start)
             entry = span.entry
@@ -68,14 +88,8 @@ class VerifiedBundle:
                     self.name, f"the archive header of {entry.path} is not the one that its manifest demands"
                 )
             yield entry, self._content(stream, span)
-        end = sum(frame.size for frame in self.manifest.frames) - len(END_OF_ARCHIVE)
-        if not wanted or wanted[-1].end == end:
-            stream.seek(end)
-            if stream.take(len(END_OF_ARCHIVE)) != END_OF_ARCHIVE:
-                raise damaged(self.name, "the archive does not end with zeros")
-        stream.finish()
 
-    def _content(self, stream: "_PayloadStream", span: Span) -> Iterator[bytes]:
+    def _content(self, stream: "_PayloadStream", span: Span) -> Iterator[Piece]:
         state = hashlib.sha256()
         left = span.entry.size
         while left:
@@ -87,7 +101,7 @@ class VerifiedBundle:
             raise damaged(
                 self.name, f"the content of {span.entry.path} does not have the digest of its manifest"
             )
-        if stream.take(span.end - span.content - span.entry.size).strip(b"\0"):
+        if bytes(stream.take(span.end - span.content - span.entry.size)).strip(b"\0"):
             raise damaged(self.name, f"something is hidden behind {span.entry.path}")
 
     def check_payload(self) -> None:
@@ -103,15 +117,32 @@ class VerifiedBundle:
 
 
 class _PayloadStream:
-    """The decompressed payload, from frames that were checked against the frame table."""
+    """The decompressed payload, from frames that were checked against the frame table.
 
-    def __init__(self, bundle: UnverifiedBundle, frames: tuple[Frame, ...]) -> None:
+    The frames that will be needed are read ahead of their use, and opened on all processors.
+    """
+
+    def __init__(
+        self, bundle: UnverifiedBundle, frames: tuple[Frame, ...], pieces: Sequence[tuple[int, int]]
+    ) -> None:
+        """Begin.
+
+        Args:
+            pieces: parts of the stream that will be wanted: where each begins and ends, in order.
+        """
         self._bundle = bundle
         self._frames = frames
+        self._read = 0  # frames that were read or passed over in the file
         self._next = 0
         self._start = 0
-        self._content = b""
+        self._content = memoryview(b"")
         self._at = 0
+        self._needed = frozenset(_overlapping(frames, pieces))
+        self._opened = in_order(self._opening(sorted(self._needed)))
+
+    def close(self) -> None:
+        """End what is going on ahead."""
+        self._opened.close()
 
     def seek(self, offset: int) -> None:
         """Go forward to an offset of the decompressed stream, over frames that are not needed."""
@@ -119,16 +150,17 @@ class _PayloadStream:
             following = self._start + len(self._content)
             frame = self._frames[self._next]
             if offset >= following + frame.size:
-                self._bundle.skip(frame.compressed)
+                if self._next in self._needed:  # somebody has not consumed a content
+                    next(self._opened)
                 self._next += 1
-                self._start, self._content = following + frame.size, b""
+                self._start, self._content = following + frame.size, memoryview(b"")
             else:
                 self._load()
         self._at = offset - self._start
 
-    def take(self, count: int) -> bytes:
+    def take(self, count: int) -> Piece:
         """Return exactly `count` bytes; the manifest was checked to have frames for all of them."""
-        parts = []
+        parts: list[memoryview] = []
         while count:
             if self._at == len(self._content):
                 self._load()
@@ -139,36 +171,62 @@ class _PayloadStream:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _load(self) -> None:
-        """Read the next frame, hold it against the table, and only then decompress it."""
-        frame = self._frames[self._next]
-        stored = self._bundle.read(frame.compressed)
-        place = f"frame {self._next + 1} of {len(self._frames)}"
-        if len(stored) != frame.compressed:
-            raise damaged(
-                self._bundle.name, f"it is cut off: {place} has {len(stored)} of {frame.compressed} bytes"
-            )
-        if hashlib.sha256(stored).hexdigest() != frame.digest:
-            raise damaged(
-                self._bundle.name, f"{place} was altered: it does not have the digest of the frame table"
-            )
         self._start += len(self._content)
-        try:
-            self._content = decompress_frame(stored, frame.size)
-        except FrameFault as fault:
-            raise damaged(self._bundle.name, f"{place}: {fault}") from fault
+        self._content = memoryview(next(self._opened))
         self._next += 1
         self._at = 0
 
+    def _opening(self, needed: Iterable[int]) -> Iterator[Callable[[], bytes]]:
+        """Read the needed frames one after the other, pass over the others, and leave the rest to `_open_frame`."""
+        for number in needed:
+            for frame in self._frames[self._read : number]:
+                self._bundle.skip(frame.compressed)
+            frame = self._frames[number]
+            stored = self._bundle.read(frame.compressed)
+            self._read = number + 1
+            place = f"frame {number + 1} of {len(self._frames)}"
+            if len(stored) != frame.compressed:
+                raise damaged(
+                    self._bundle.name, f"it is cut off: {place} has {len(stored)} of {frame.compressed} bytes"
+                )
+            yield partial(_open_frame, stored, frame, self._bundle.name, place)
+
     def finish(self) -> None:
         """Make sure that the file ends where its frame table says."""
-        for frame in self._frames[self._next : -1]:
+        for frame in self._frames[self._read : -1]:
             self._bundle.skip(frame.compressed)
-        if self._next < len(self._frames):
+        if self._read < len(self._frames):
             last = self._frames[-1]
             if len(self._bundle.read(last.compressed)) != last.compressed:
                 raise damaged(self._bundle.name, "it is cut off at its end")
         if self._bundle.read(1):
             raise damaged(self._bundle.name, "something follows the end of the bundle")
+
+
+def _overlapping(frames: Iterable[Frame], pieces: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """Number the frames that hold a part of one of the pieces."""
+    left = iter(pieces)
+    piece = next(left, None)
+    start = 0
+    for number, frame in enumerate(frames):
+        end = start + frame.size
+        while piece is not None and piece[1] <= start:
+            piece = next(left, None)
+        if piece is None:
+            return
+        if piece[0] < end:
+            yield number
+        start = end
+
+
+def _open_frame(stored: bytes, frame: Frame, name: str, place: str) -> bytes:
+    """Hold a frame against the table, and only then decompress it."""
+    if hashlib.sha256(stored).hexdigest() != frame.digest:
+        raise damaged(name, f"{place} was altered: it does not have the digest of the frame table")
+    try:
+        return decompress_frame(stored, frame.size)
+    except FrameFault as fault:
+        raise damaged(name, f"{place}: {fault}") from fault
 
 
 def verify(

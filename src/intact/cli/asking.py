@@ -44,7 +44,8 @@ def _list(session: Session) -> int:
         + ("" if one.signers else "  (unsigned)")
         for one in packages
     ]
-    session.screen.result({"packages": [_package_document(one) for one in packages]}, lines)
+    documents = [_package_document(one) for one in packages] if session.screen.as_json else []
+    session.screen.result({"packages": documents}, lines)
     return 0
 
 
@@ -95,9 +96,8 @@ def _files(session: Session, name: str) -> int:
     with session.root() as root, root.database() as database:
         installed_package(root, name)
         entries = database.entries(name)
-    session.screen.result(
-        {"files": [_entry_document(one) for one in entries]}, [f"/{shown(one.location)}" for one in entries]
-    )
+    documents = [_entry_document(one) for one in entries] if session.screen.as_json else []
+    session.screen.result({"files": documents}, [f"/{shown(one.location)}" for one in entries])
     return 0
 
 

@@ -77,7 +77,7 @@ def _tell(session: Session, receipt: Receipt, *, exit_unchanged: bool = False) -
     for line in recovered_lines(receipt.recovered):
         screen.say(line)
     tell = screen.result if receipt.dry_run else screen.done
-    tell(receipt_document(receipt), receipt_lines(receipt))
+    tell(receipt_document(receipt) if screen.as_json else {}, receipt_lines(receipt))
     return _UNCHANGED if exit_unchanged and not receipt.changed else 0
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from intact.cli.session import Session
-from intact.cli.words import change_line, shown, signers_line, size_text, time_text
+from intact.cli.words import shown, size_text, time_text
+from intact.cli.words_plan import change_line, signers_line
 from intact.model.errors import UnknownTransaction, UsageError
 from intact.model.installed import TransactionRecord
 from intact.operations.hooks import hook_output

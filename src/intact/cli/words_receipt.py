@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from intact.cli.words import action_line, change_line, command_line, shown, signers_line
+from intact.cli.words import shown
 from intact.cli.words_in_use import in_use_lines, in_use_rows
+from intact.cli.words_plan import action_line, change_line, command_line, signers_line
 from intact.operations.receipt import Receipt
 from intact.transaction.recover import Recovered
 

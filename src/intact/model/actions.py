@@ -16,16 +16,15 @@ the action was done, because nobody but us writes there.
 from dataclasses import dataclass
 
 from intact.model.hooks import NO_COMMANDS, Commands
+from intact.model.manifest import PackageChange
 from intact.model.objects import Attributes, NewObject, Observed
 from intact.model.paths import RelPath
-from intact.model.versions import Version
 
 __all__ = [
     "Action",
     "Create",
     "Node",
     "OldNode",
-    "PackageChange",
     "Plan",
     "Remove",
     "RemoveDirectory",
@@ -107,15 +106,6 @@ class SetAttributes:
 
 
 Action = Create | Replace | Remove | RemoveDirectory | SetAttributes
-
-
-@dataclass(frozen=True, slots=True)
-class PackageChange:
-    """What happens to one package; None stands for "not installed"."""
-
-    name: str
-    old: Version | None
-    new: Version | None
 
 
 @dataclass(frozen=True, slots=True)

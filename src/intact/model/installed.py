@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from intact.model.actions import PackageChange
 from intact.model.entries import Digest, Xattrs
 from intact.model.hooks import Hook
-from intact.model.manifest import PackageIdentity, Relations
+from intact.model.manifest import PackageChange, PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.model.versions import Version
@@ -41,6 +40,28 @@ class OwnedEntry:
     config: bool = False
     xattrs: Xattrs = ()
     hardlink: RelPath | None = None
+
+    def standing(self, inode: int, mtime_ns: int | None) -> "OwnedEntry":
+        """Return the same as it stands there now; many times as fast as `dataclasses.replace`."""
+        if (self.inode, self.mtime_ns) == (inode, mtime_ns):
+            return self
+        return OwnedEntry(
+            self.location,
+            self.path,
+            self.package,
+            self.kind,
+            self.mode,
+            self.uid,
+            self.gid,
+            self.size,
+            mtime_ns,
+            inode,
+            self.digest,
+            self.target,
+            self.config,
+            self.xattrs,
+            self.hardlink,
+        )
 
 
 @dataclass(frozen=True, slots=True)

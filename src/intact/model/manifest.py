@@ -7,7 +7,7 @@ from intact.model.hooks import Hook
 from intact.model.relations import Relation, Requirement
 from intact.model.versions import Version
 
-__all__ = ["ANY_ARCHITECTURE", "FORMAT", "Frame", "Manifest", "PackageIdentity", "Relations"]
+__all__ = ["ANY_ARCHITECTURE", "FORMAT", "Frame", "Manifest", "PackageChange", "PackageIdentity", "Relations"]
 
 FORMAT = 1
 ANY_ARCHITECTURE = "all"
@@ -86,3 +86,12 @@ class Manifest:
     hooks: tuple[Hook, ...] = ()
     entries: tuple[Entry, ...] = ()
     frames: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PackageChange:
+    """What happens to one package; None stands for "not installed"."""
+
+    name: str
+    old: Version | None
+    new: Version | None

@@ -74,6 +74,22 @@ class Observed:
     digest: Digest | None = None
     xattrs: Xattrs = ()
 
+    def with_digest(self, digest: Digest) -> "Observed":
+        """Return the same with the digest of its content; many times as fast as `dataclasses.replace`."""
+        return Observed(
+            self.kind,
+            self.mode,
+            self.uid,
+            self.gid,
+            self.size,
+            self.mtime_ns,
+            self.inode,
+            self.links,
+            self.target,
+            digest,
+            self.xattrs,
+        )
+
     @property
     def is_privileged(self) -> bool:
         """Tell whether running this file gives rights: set-id bits or capabilities."""

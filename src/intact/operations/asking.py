@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from intact.model.installed import InstalledPackage, OwnedEntry
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.operations.known import insist_on_installed
 from intact.operations.locate import Locator
-from intact.operations.remove import insist_on_installed
 from intact.operations.root import Root
 from intact.plan.config import NEW_SUFFIX
 

@@ -33,11 +33,10 @@ from intact.transaction.commit import commit, roll_back
 from intact.transaction.hooks import run_or_fail
 from intact.transaction.opening import Opening, OpenTransaction, open_transaction
 from intact.transaction.phases import Phase
-from intact.transaction.plan_text import Step, TransactionPlan, plan_text
 from intact.transaction.recover import Recovered, completed_later
 from intact.transaction.staging import StagedTransaction, StagingTree, seal, stage_objects
 
-__all__ = ["Prepared", "execute", "plan_digest"]
+__all__ = ["Prepared", "execute"]
 
 _NO_CHANGES_YET = "nothing of the root has changed yet; the next command finishes or discards the transaction, as the disk remembers it"
 _SOME_CHANGES = (
@@ -74,14 +73,6 @@ class Prepared:
         return tuple((one.identity.name, one.signers) for one, _ in self.installed)
 
 
-def plan_digest(plan: Plan) -> str:
-    """Return a digest that two equal plans share, whatever transaction they end up in."""
-    steps = tuple(Step(action, RelPath(""), 0) for action in plan.actions)
-    return hashlib.sha256(
-        plan_text(TransactionPlan(0, steps, (), plan.packages, plan.notes, (), plan.commands))
-    ).hexdigest()
-
-
 def execute(
     root: Root,
     prepared: Prepared,
@@ -104,7 +95,6 @@ def execute(
         changed=bool(prepared.plan.actions or prepared.plan.packages),
         packages=prepared.plan.packages,
         plan=prepared.plan,
-        plan_digest=plan_digest(prepared.plan),
         signers=prepared.signers,
         recovered=recovered,
         dry_run=dry_run,
@@ -266,7 +256,10 @@ def _stage_state(
     installed = tuple(
         (
             replace(one, transaction=number) if one.transaction == 0 else one,
-            tuple(replace(owned, inode=tree.inodes.get(owned.location, owned.inode)) for owned in entries),
+            tuple(
+                owned.standing(tree.inodes.get(owned.location, owned.inode), owned.mtime_ns)
+                for owned in entries
+            ),
         )
         for one, entries in prepared.installed
     )

@@ -7,11 +7,12 @@ from intact.bundle.read import UnverifiedBundle
 from intact.bundle.verified import VerifiedBundle, verify
 from intact.model.errors import Conflict, WrongArchitecture
 from intact.model.manifest import ANY_ARCHITECTURE
+from intact.operations.changing import change
 from intact.operations.execute import execute
 from intact.operations.prepare import InstallOptions, prepare
 from intact.operations.receipt import Receipt
 from intact.operations.retaining import read_settings
-from intact.operations.root import Environment, Root, change
+from intact.operations.root import Environment, Root
 from intact.operations.trusting import read_trust_store
 
 __all__ = ["install", "machine_architecture"]

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from intact.bundle.verified import VerifiedBundle
-from intact.model.actions import PackageChange, Plan
+from intact.model.actions import Plan
 from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, SymlinkEntry
 from intact.model.errors import Conflict
 from intact.model.installed import InstalledPackage, OwnedEntry
-from intact.model.manifest import Manifest
+from intact.model.manifest import Manifest, PackageChange
 from intact.model.objects import Kind, NewFile, NewHardlink
 from intact.model.paths import RelPath
 from intact.operations.execute import Prepared
@@ -153,12 +153,8 @@ def _survey(
     wanted, unknown = _wanted(root, bundles, leaving)
     beside = [RelPath(at + NEW_SUFFIX) for at, found in wanted.items() if any(one.is_config for one in found)]
     locations = {*wanted, *leaving, *beside}
-    owners = database.owners(locations)
-    staying = {
-        at: others
-        for at, entries in owners.items()
-        if (others := [entry for entry in entries if entry.package not in changing])
-    }
+    staying = database.owners(locations, besides=changing)
+    owners = {at: _by_package(leaving.get(at, ()), staying.get(at, ())) for at in {*leaving, *staying}}
     observed = observe_locations(root.disk, locations, owners, _with_same_content(wanted, leaving))
     terrain = survey_terrain(root.disk, observed, locations)
     return (
@@ -188,6 +184,10 @@ def _with_same_content(
         return new.digest if isinstance(new, NewFile) else None
 
     return frozenset(at for at in wanted if at in leaving and leaving[at][0].digest == digest(at))
+
+
+def _by_package(*owners: Iterable[OwnedEntry]) -> list[OwnedEntry]:
+    return sorted((one for found in owners for one in found), key=lambda one: one.package)
 
 
 def _by_location(entries: Iterable[OwnedEntry]) -> dict[RelPath, list[OwnedEntry]]:
@@ -301,7 +301,7 @@ def _seen_inodes(
         seen = situation.observed.get(entry.location)
         if seen is not None and seen.kind is entry.kind and entry.location not in changing:
             mtime_ns = seen.mtime_ns if entry.kind is Kind.FILE else None
-            entry = replace(entry, inode=seen.inode, mtime_ns=mtime_ns)  # noqa: PLW2901  the same entry, completed
+            entry = entry.standing(seen.inode, mtime_ns)  # noqa: PLW2901  the same entry, completed
         completed.append(entry)
     return tuple(completed)
 

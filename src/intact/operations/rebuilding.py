@@ -18,8 +18,9 @@ from intact.model.manifest import Manifest
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.model.versions import Version
+from intact.operations.changing import change
 from intact.operations.locate import Locator
-from intact.operations.root import Environment, Root, change
+from intact.operations.root import Environment, Root
 from intact.plan.rebuilding import choose_installed
 from intact.plan.reversal import images_of
 from intact.plan.wanted import Accounts, UnknownAccount, owned_entry, want, with_implied_directories

@@ -1,6 +1,7 @@
 """Acts. Finish or undo an interrupted transaction now, or only tell about it."""
 
-from intact.operations.root import Environment, Root, change
+from intact.operations.changing import change
+from intact.operations.root import Environment, Root
 from intact.system.signals import signals_held
 from intact.transaction.recover import Direction, Interrupted, Recovered, find_interrupted, recover
 

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 
 from intact.bundle.read import UnverifiedBundle
 from intact.bundle.verified import verify
-from intact.model.actions import PackageChange, Plan
+from intact.model.actions import Plan
 from intact.model.errors import Conflict
 from intact.model.installed import OwnedEntry
+from intact.model.manifest import PackageChange
 from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
+from intact.operations.changing import change
 from intact.operations.content_sources import FoundContent, collect_content
 from intact.operations.execute import Prepared, execute
+from intact.operations.known import insist_on_installed
 from intact.operations.receipt import Receipt
-from intact.operations.remove import insist_on_installed
 from intact.operations.retaining import read_settings
-from intact.operations.root import Environment, Root, change
+from intact.operations.root import Environment, Root
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
 from intact.operations.trusting import read_trust_store
 from intact.operations.ways import open_ways

@@ -36,11 +36,15 @@ def reserved_places(
     """
     own = [*_identity(Path(sys.executable)), *_identity(Path(intact.__file__).parent)]
     is_own: dict[RelPath, bool] = {}
+    absent: set[RelPath] = set()  # nothing is below what is not there: a new tree is one question to the disk
 
     def is_part_of_pkg(location: RelPath) -> bool:
         if location not in is_own:
             above = location != ROOT and is_part_of_pkg(location.parent)
-            is_own[location] = above or root.disk.identity(location) in own
+            seen = None if location.parent in absent else root.disk.identity(location)
+            if seen is None:
+                absent.add(location)
+            is_own[location] = above or seen in own
         return is_own[location]
 
     found = []

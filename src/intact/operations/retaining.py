@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from intact.model.errors import UsageError
 from intact.model.installed import TransactionRecord
+from intact.operations.changing import change
 from intact.operations.locate import Locator
-from intact.operations.root import Environment, Root, change
+from intact.operations.root import Environment, Root
 from intact.plan.retention import RetentionPolicy
 from intact.state.ownership import insist_on_own_file
 from intact.state.settings import SETTINGS_PATH, Settings, SettingsInvalid, parse_settings

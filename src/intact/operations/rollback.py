@@ -7,16 +7,18 @@ itself.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from intact.model.actions import PackageChange, Plan
+from intact.model.actions import Plan
 from intact.model.errors import UNCHANGED, Conflict, RecoveryFailed, UnknownTransaction
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.manifest import PackageChange
 from intact.model.objects import Attributes, Kind, NewDirectory
 from intact.model.paths import RelPath
+from intact.operations.changing import change
 from intact.operations.execute import Prepared, execute
 from intact.operations.hooks import HookOptions, plan_commands
 from intact.operations.receipt import Receipt
 from intact.operations.retained_plans import read_retained_plan
-from intact.operations.root import Environment, Root, change
+from intact.operations.root import Environment, Root
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
 from intact.operations.trusting import read_trust_store
 from intact.plan.assemble import Terrain, assemble

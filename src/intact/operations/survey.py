@@ -38,13 +38,16 @@ def observe_locations(
     """
     found: dict[RelPath, Observed | None] = {}
     for location in sorted(set(locations)):
+        if location.parent in found and found[location.parent] is None:  # parents sort before what is in them
+            found[location] = None
+            continue
         before = owned.get(location)
         has_rights = bool(before and before[0].xattrs)
         seen = disk.observe(location, xattrs=has_rights)
         if seen is not None and seen.kind is Kind.FILE:
             is_settled = location in staying and before and _is_untouched(before[0], seen)
             known = before[0].digest if before and is_settled else None
-            seen = replace(seen, digest=known or disk.digest(location))
+            seen = seen.with_digest(known or disk.digest(location))
         found[location] = seen
     return found
 
@@ -72,7 +75,8 @@ def survey_terrain(
         seen = observed.get(location)
         if seen is not None and seen.kind is Kind.DIRECTORY:
             listings[location] = tuple(disk.list_directory(location))
-    touched = {mount_of(location, mounts) for location in observed}
+    directories = {location.parent for location in observed}  # one mount for all that is in one directory
+    touched = {mount_of(directory / "x", mounts) for directory in directories}
     layered = any(disk.space(mount).filesystem == _OVERLAYFS for mount in touched)
     return Terrain(listings, mounts, whole_trees=not layered)
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from intact.model.errors import IntactError
-from intact.operations.root import Environment, Root, change
+from intact.operations.changing import change
+from intact.operations.root import Environment, Root
 from intact.state.publishing import publish
 from intact.trust.keys import PublicKey
 from intact.trust.store import Threshold, TrustEntry, TrustStore

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
-from intact.operations.remove import insist_on_installed
+from intact.operations.known import insist_on_installed
 from intact.operations.root import Environment, Root
 from intact.plan.sharing import is_as_somebody_says
 

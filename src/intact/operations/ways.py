@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from intact.model.objects import Kind, NewDirectory
-from intact.model.paths import RelPath
+from intact.model.paths import ROOT, RelPath
 from intact.operations.root import Root
 from intact.plan.wanted import Wanted
 from intact.state.database import Database
@@ -35,7 +35,8 @@ def open_ways(
         brought: locations that get a new object.
     """
     trusted = {0, os.geteuid()}
-    above = {directory for location in brought for directory in location.ancestors}
+    parents = {location.parent for location in brought} - {ROOT}
+    above = parents.union(*(directory.ancestors for directory in parents))
     owners = database.owners(above)
     found = []
     for directory in sorted(above):

@@ -7,9 +7,8 @@ not changed since, and has one manifest.
 
 from collections.abc import Iterable, Mapping
 
-from intact.model.actions import PackageChange
 from intact.model.entries import Digest
-from intact.model.manifest import Manifest
+from intact.model.manifest import Manifest, PackageChange
 
 __all__ = ["choose_installed"]
 

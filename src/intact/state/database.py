@@ -6,12 +6,11 @@ immutable, without any lock, and no reader can delay or block a writer, whoever 
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import quote
 
 from intact.model.entries import Digest
 from intact.model.errors import DatabaseTooNew, machine_error
@@ -46,6 +45,7 @@ class Database:
         """Use `open`."""
         self._connection = connection
         self._place = place
+        self._entries: dict[str, list[OwnedEntry]] = {}
 
     @classmethod
     def open(cls, path: Path) -> "Database":
@@ -63,7 +63,8 @@ class Database:
             connection = sqlite3.connect(":memory:")
             connection.executescript(SCHEMA)
             return cls(connection, str(path))
-        uri = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro&immutable=1"
+        escaped = "".join(f"%{byte:02x}" for byte in os.fsencode(path.absolute()))
+        uri = f"file:{escaped}?mode=ro&immutable=1"
         try:
             connection = sqlite3.connect(uri, uri=True)
         except sqlite3.Error as error:
@@ -146,19 +147,28 @@ class Database:
         return found[0] if found else None
 
     def entries(self, package: str) -> list[OwnedEntry]:
-        """Return what a package owns, sorted by location."""
-        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ? ORDER BY location"  # noqa: S608  constants
-        return self._rows(query, (package,), entry_from_row)
+        """Return what a package owns, sorted by location; read once, because a published database never changes."""
+        if package not in self._entries:
+            query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ? ORDER BY location"  # noqa: S608  constants
+            self._entries[package] = self._rows(query, (package,), entry_from_row)
+        return list(self._entries[package])
 
-    def owners(self, locations: Iterable[RelPath]) -> dict[RelPath, list[OwnedEntry]]:
-        """Return who owns each of the locations; those that nobody owns are left out."""
+    def owners(
+        self, locations: Iterable[RelPath], besides: Collection[str] = ()
+    ) -> dict[RelPath, list[OwnedEntry]]:
+        """Return who owns each of the locations; those that nobody owns are left out.
+
+        Args:
+            besides: packages that do not count.
+        """
         wanted = sorted(set(locations))
         found: dict[RelPath, list[OwnedEntry]] = {}
         for start in range(0, len(wanted), _BATCH):
             batch = [str(one) for one in wanted[start : start + _BATCH]]
             places = ", ".join("?" * len(batch))
             query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE location IN ({places})"  # noqa: S608  question marks
-            for entry in self._rows(query, batch, entry_from_row):
+            rows = self._rows(query, batch, lambda row: None if row[1] in besides else entry_from_row(row))
+            for entry in filter(None, rows):
                 found.setdefault(entry.location, []).append(entry)
         return found
 

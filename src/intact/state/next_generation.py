@@ -92,13 +92,12 @@ def _copy(current: Path, target: Path) -> bool:
 
 
 def _apply(connection: sqlite3.Connection, changes: DatabaseChanges) -> None:
-    gone = [*changes.removed, *(package.identity.name for package, _ in changes.installed)]
-    for name in gone:
+    for name in changes.removed:
         connection.execute("DELETE FROM entries WHERE package = ?", (name,))
         connection.execute("DELETE FROM packages WHERE name = ?", (name,))
     for package, entries in changes.installed:
         _insert(connection, "packages", PACKAGE_COLUMNS, [package_to_row(package)])
-        _insert(connection, "entries", ENTRY_COLUMNS, map(entry_to_row, entries))
+        _change_entries(connection, package.identity.name, map(entry_to_row, entries))
         _remember(connection, Seen(package.identity.name, package.identity.version))
     for seen in changes.seen:
         _remember(connection, seen)
@@ -107,6 +106,17 @@ def _apply(connection: sqlite3.Connection, changes: DatabaseChanges) -> None:
     )
     if changes.transaction is not None:
         _insert(connection, "transactions", TRANSACTION_COLUMNS, [transaction_to_row(changes.transaction)])
+
+
+def _change_entries(connection: sqlite3.Connection, package: str, rows: Iterable[tuple[object, ...]]) -> None:
+    """Write what is new or different and delete what is gone: an upgrade costs what changed."""
+    query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ?"  # noqa: S608  constants
+    before = {row[0]: row for row in connection.execute(query, (package,))}
+    after = {row[0]: row for row in rows}
+    gone = [(location, package) for location in before.keys() - after.keys()]
+    connection.executemany("DELETE FROM entries WHERE location = ? AND package = ?", gone)
+    changed = (row for location, row in after.items() if before.get(location) != row)
+    _insert(connection, "entries", ENTRY_COLUMNS, changed)
 
 
 def _insert(

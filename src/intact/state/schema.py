@@ -10,11 +10,10 @@ import operator
 import re
 from typing import Any, Final
 
-from intact.model.actions import PackageChange
 from intact.model.entries import Digest, Xattrs
 from intact.model.hooks import Hook, Moment
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
-from intact.model.manifest import PackageIdentity, Relations
+from intact.model.manifest import PackageChange, PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.model.relations import parse_relation, parse_requirement

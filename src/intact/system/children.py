@@ -3,12 +3,15 @@
 import os
 import resource
 import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from intact.model.errors import machine_error
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["Surroundings", "run_in_our_place", "surroundings_now"]
 
@@ -51,6 +54,8 @@ def run_in_our_place(command: Sequence[str], surroundings: Surroundings) -> int:
     Raises:
         MachineError: it could not be started.
     """
+    import subprocess  # noqa: PLC0415  every command asks `surroundings_now`, one in a thousand runs another
+
     # What is ignored (nohup) stays ignored, for both of us.
     heeded = [one for one in _FORWARDED if signal.getsignal(one) is not signal.SIG_IGN]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [*heeded, signal.SIGCHLD])

@@ -5,7 +5,6 @@ An interrupted write leaves the old file as it was.
 """
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,7 +32,7 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     Raises:
         MachineError: it could not be written; what was there is untouched.
     """
-    temporary = path.parent / f".{secrets.token_hex(16)}.tmp"
+    temporary = path.parent / f".{os.urandom(16).hex()}.tmp"
     try:
         descriptor = os.open(temporary, _CREATE, 0o600)
     except OSError as error:
@@ -94,7 +93,7 @@ def scratch_file(directory: Path) -> Iterator[BinaryIO]:
     Raises:
         MachineError: it could not be created.
     """
-    temporary = directory / f".{secrets.token_hex(8)}.tmp"
+    temporary = directory / f".{os.urandom(8).hex()}.tmp"
     try:
         descriptor = os.open(temporary, _CREATE, 0o600)
         os.unlink(temporary)

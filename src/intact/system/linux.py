@@ -5,7 +5,6 @@ interruption leaves at most an unfinished *new* object behind.
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +41,7 @@ _R = TypeVar("_R")
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_CHUNK = 1 << 20
+_CHUNK, _HASHED = 1 << 20, 1 << 17  # to fill a larger buffer takes longer than to hash a small file
 
 
 def _verb(
@@ -156,11 +155,12 @@ class LinuxDisk:
     @_verb
     def digest(self, path: RelPath) -> Digest:
         """Hash the regular file at `path`."""
+        import hashlib  # noqa: PLC0415  loading OpenSSL takes longer than most questions
+
         state = hashlib.sha256()
-        buffer = bytearray(_CHUNK)
-        view = memoryview(buffer)
+        view = memoryview(bytearray(_HASHED))
         with self.open_read(path) as source:
-            while count := source.readinto(buffer):  # type: ignore[attr-defined]  # FileIO has it
+            while count := source.readinto(view):  # type: ignore[attr-defined]  # FileIO has it
                 state.update(view[:count])
         return Digest(state.hexdigest())
 
@@ -244,7 +244,7 @@ class LinuxDisk:
         found = set(self.mount_points())
         devices: dict[RelPath, int | None] = {ROOT: os.fstat(self._root_fd).st_dev}
         for location in locations:
-            for directory in location.ancestors:
+            for directory in () if location.parent in devices else location.ancestors:
                 if directory in devices:
                     continue
                 status = self._status_or_none(directory)

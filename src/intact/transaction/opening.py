@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 from dataclasses import dataclass, replace
 
 from intact.model.entries import Digest
@@ -90,7 +89,7 @@ def settle_identity(disk: Disk, layout: StateLayout) -> StateLayout:
         if _IDENTITY.fullmatch(text):
             return replace(layout, id=text)
         disk.remove_file(layout.identity)  # a crash while it was written: nothing can have used it
-    identity = secrets.token_hex(8)
+    identity = os.urandom(8).hex()
     disk.write_durably(layout.identity, identity.encode() + b"\n")
     return replace(layout, id=identity)
 

@@ -14,7 +14,6 @@ from intact.model.actions import (
     Create,
     Node,
     OldNode,
-    PackageChange,
     Remove,
     RemoveDirectory,
     Replace,
@@ -24,6 +23,7 @@ from intact.model.entries import Digest, Xattrs
 from intact.model.errors import JournalDamaged
 from intact.model.exhaustive import assert_never
 from intact.model.hooks import NO_COMMANDS, Commands, HookCommand, Moment
+from intact.model.manifest import PackageChange
 from intact.model.objects import (
     Attributes,
     Backup,

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
-from intact.model.actions import PackageChange
 from intact.model.errors import (
     Conflict,
     DatabaseDamaged,
@@ -22,6 +21,7 @@ from intact.model.errors import (
 )
 from intact.model.exhaustive import assert_never
 from intact.model.installed import Outcome, TransactionRecord
+from intact.model.manifest import PackageChange
 from intact.model.paths import ROOT
 from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk

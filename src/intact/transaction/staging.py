@@ -11,6 +11,7 @@ Promises:
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from intact.bundle.verified import VerifiedBundle
@@ -220,16 +221,17 @@ def _stage_from_bundles(
         if isinstance(new, NewFile) and isinstance(new.content, BundleContent):
             needed[new.content.bundle].setdefault(new.content.entry, []).append((location, new))
     for bundle, entries in zip(bundles, needed, strict=True):
-        for entry, chunks in bundle.contents(entries.keys()):
-            (location, new), *further = entries[entry.path]
-            with disk.create_file(tree.places[location]) as writer:
-                for chunk in chunks:
-                    writer.write(chunk)
-                    progress(len(chunk))
-                tree.inodes[location] = writer.finish(new.attributes).inode
-            for other, also in further:  # a configuration file's new version beside it, and a second name
-                disk.copy_file(tree.places[location], tree.places[other], also.attributes)
-                _note_inode(disk, other, tree.places[other], tree)
+        with closing(bundle.contents(entries.keys())) as contents:  # or threads would outlive a failure
+            for entry, chunks in contents:
+                (location, new), *further = entries[entry.path]
+                with disk.create_file(tree.places[location]) as writer:
+                    for chunk in chunks:
+                        writer.write(chunk)
+                        progress(len(chunk))
+                    tree.inodes[location] = writer.finish(new.attributes).inode
+                for other, also in further:  # a configuration file's new version beside it, and a second name
+                    disk.copy_file(tree.places[location], tree.places[other], also.attributes)
+                    _note_inode(disk, other, tree.places[other], tree)
 
 
 def _stage_links(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:

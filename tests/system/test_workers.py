@@ -1,0 +1,94 @@
+"""Work goes on in all processors, and nobody can tell from its results."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from intact.system import workers
+from intact.system.workers import in_order
+
+
+@pytest.fixture(params=[1, 2, 4], autouse=True)
+def _processors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "processors", lambda: request.param)
+
+
+def _numbered(count: int) -> Iterator[Callable[[], int]]:
+    for number in range(count):
+        yield lambda number=number: number  # type: ignore[misc]
+
+
+def _refuse() -> int:
+    raise ValueError("no")
+
+
+def test_results_come_in_the_order_of_the_work() -> None:
+    assert list(in_order(_numbered(100))) == list(range(100))
+
+
+def test_no_work_has_no_results() -> None:
+    assert list(in_order([])) == []
+
+
+def test_slow_work_is_not_overtaken() -> None:
+    gate = threading.Event()
+
+    def slow() -> int:
+        gate.wait(0.05)
+        return 0
+
+    def fast() -> int:
+        gate.set()
+        return 1
+
+    assert list(in_order([slow, fast])) == [0, 1]
+
+
+def test_an_error_comes_in_its_turn() -> None:
+    results = in_order([*_numbered(3), _refuse, *_numbered(3)])
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="no"):
+        next(results)
+
+
+def test_an_error_of_whoever_names_the_work_comes_after_the_work_that_was_named() -> None:
+    def works() -> Iterator[Callable[[], int]]:
+        yield from _numbered(3)
+        raise OSError("cut off")
+
+    results = in_order(works())
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(OSError, match="cut off"):
+        next(results)
+
+
+def test_work_is_not_taken_long_before_its_results_are_wanted() -> None:
+    taken = []
+
+    def works() -> Iterator[Callable[[], int]]:
+        for number in range(100):
+            taken.append(number)
+            yield lambda: 0
+
+    results = in_order(works(), ahead=1)
+    next(results)
+    assert len(taken) <= 4 + 1
+    results.close()
+
+
+@pytest.mark.parametrize("read", [0, 1, 100])
+def test_no_thread_outlives_the_iteration(read: int) -> None:
+    before = threading.active_count()
+    results = in_order(_numbered(100))
+    for _ in range(read):
+        next(results)
+    results.close()
+    assert threading.active_count() == before
+
+
+def test_no_thread_outlives_an_error() -> None:
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="no"):
+        list(in_order([*_numbered(10), _refuse, *_numbered(10)]))
+    assert threading.active_count() == before
