@@ -14,6 +14,7 @@ import click
 
 from intact import __version__
 from intact.cli.endings import Interrupted, Terminated
+from intact.cli.pages import documentation, page_of
 from intact.cli.screen import Screen, finish_output
 from intact.cli.session import Session
 from intact.cli.surroundings import settle_surroundings
@@ -51,6 +52,14 @@ _COMMANDS = MappingProxyType(
 )
 
 
+def _leads_on(command: click.Command, page: Path | None) -> None:
+    """Let the help of a command end with the page that says more."""
+    if page is not None:
+        command.epilog = f"Step by step: {page}"
+        for inner in command.commands.values() if isinstance(command, click.Group) else ():
+            _leads_on(inner, page)
+
+
 class _LazyGroup(click.Group):
     """A group that imports a command's module when the command is asked for."""
 
@@ -62,7 +71,16 @@ class _LazyGroup(click.Group):
         if module is None:
             return None
         command: click.Command = importlib.import_module(module).COMMANDS[cmd_name]
+        _leads_on(command, page_of(cmd_name))
         return command
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lead to the pages that say more than a line."""
+        if (place := documentation()) is not None:
+            with formatter.section("Step by step"):
+                formatter.write_dl(
+                    [(f"{place / 'how-to'}/", "a page for each task"), (f"{place}/", "all pages")]
+                )
 
 
 class _Terminated(KeyboardInterrupt):
