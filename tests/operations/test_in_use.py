@@ -340,3 +340,17 @@ def test_a_process_that_ends_meanwhile_is_no_error(workshop: Workshop) -> None:
     for one in crowd:
         one.kill()
         one.wait()
+
+
+def test_an_old_file_that_has_its_name_again_is_not_old(workshop: Workshop) -> None:
+    """As a rollback leaves it, which gives a backup its name back by a link."""
+    workshop.install(_package("1"))
+    with _running(workshop.path / "usr/bin/tool", "1000") as running:
+        workshop.install(_package("2"))
+        assert {one.process.pid for one in _found(workshop).uses} == {running.pid}
+        slots = workshop.path / "var/lib/intact/private/transactions/2/slots"
+        inode = Path(f"/proc/{running.pid}/exe").stat().st_ino
+        (backup,) = [one for one in slots.iterdir() if one.stat().st_ino == inode]
+        (workshop.path / "usr/bin/tool").unlink()
+        (workshop.path / "usr/bin/tool").hardlink_to(backup)
+        assert _found(workshop).uses == ()
