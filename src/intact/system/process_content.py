@@ -32,7 +32,7 @@ class HeldFile:
         link: the name in /proc that leads to it.
         how: ``exe``, ``map_files`` or ``fd``.
         shown: what the kernel calls it, without the mark of a deleted one; not to be believed.
-        is_deleted: the kernel marks it so, which is not to be believed either.
+        is_deleted: it has no name any more, or not that one.
     """
 
     pid: int
@@ -62,13 +62,15 @@ def held_files(
         seen: set[Identity] = set()
         for how, link in _links(pid):
             with suppress(OSError):  # it has gone meanwhile, or is not for us
-                identity, mode, size = cached_status(link)
+                identity, mode, size, names = cached_status(link)
                 if not stat.S_ISREG(mode) or identity in seen or (sizes is not None and size not in sizes):
                     continue
                 seen.add(identity)
                 shown = os.readlink(link)
-                name = shown.removesuffix(_DELETED)
-                yield HeldFile(pid, link, how, identity, size, name, name != shown)
+                # A live file may have a name that ends like the kernel's mark.
+                is_marked = shown.endswith(_DELETED) and (names == 0 or not os.path.lexists(shown))
+                name = shown.removesuffix(_DELETED) if is_marked else shown
+                yield HeldFile(pid, link, how, identity, size, name, is_marked)
 
 
 def _links(pid: int) -> Iterator[tuple[str, str]]:

@@ -29,7 +29,7 @@ _AT_SYMLINK_NOFOLLOW = 0x100
 _AT_SYMLINK_FOLLOW = 0x400
 _AT_FDCWD = -100
 _AT_STATX_DONT_SYNC = 0x4000
-_STATX_WANTED = 0x303  # STATX_TYPE, STATX_MODE, STATX_INO, STATX_SIZE
+_STATX_WANTED = 0x307  # STATX_TYPE, STATX_MODE, STATX_NLINK, STATX_INO, STATX_SIZE
 _FICLONE = 0x40049409  # _IOW(0x94, 9, int), see ioctl_ficlone(2)
 _FICLONE_ELSEWHERE = 0x80049409
 _OTHER_IOCTLS = ("alpha", "mips", "parisc", "ppc", "sparc")  # architectures that number writing differently
@@ -131,15 +131,15 @@ def cached_identity(path: str) -> Identity:
     return cached_status(path)[0]
 
 
-def cached_status(path: str) -> tuple[Identity, int, int]:
-    """Return identity, type and mode, and size in bytes, as `cached_identity` gets them; raises OSError."""
+def cached_status(path: str) -> tuple[Identity, int, int, int]:
+    """Return identity, type and mode, size in bytes and number of names, as `cached_identity` gets them; raises OSError."""
     if _statx is None:
         status = os.stat(path)
-        return Identity(status.st_dev, status.st_ino), status.st_mode, status.st_size
+        return Identity(status.st_dev, status.st_ino), status.st_mode, status.st_size, status.st_nlink
     _raise_errno(_statx(_AT_FDCWD, os.fsencode(path), _AT_STATX_DONT_SYNC, _STATX_WANTED, _statx_now_pointer))
     found = _statx_now
     identity = Identity(os.makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)
-    return identity, found.stx_mode, found.stx_size
+    return identity, found.stx_mode, found.stx_size, found.stx_nlink
 
 
 def statx_attributes(parent_fd: int, name: str) -> int:
