@@ -86,6 +86,9 @@ class FaultyDisk:
     def digest(self, path: RelPath) -> Digest:
         return self.real.digest(path)
 
+    def observe_content(self, path: RelPath, *, xattrs: bool = False) -> Observed:
+        return self.real.observe_content(path, xattrs=xattrs)
+
     def list_directory(self, path: RelPath) -> list[str]:
         return self.real.list_directory(path)
 

@@ -4,6 +4,7 @@ Needs no bundle and no network. A rollback is a transaction like any other: it c
 itself.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from intact.model.actions import Plan
 from intact.model.errors import UNCHANGED, Conflict, RecoveryFailed, UnknownTransaction
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
 from intact.model.manifest import PackageChange
-from intact.model.objects import Attributes, Kind, NewDirectory
+from intact.model.objects import SET_ID_BITS, Attributes, Kind, NewDirectory, Observed
 from intact.model.paths import RelPath
 from intact.operations.changing import change
 from intact.operations.execute import Prepared, execute
@@ -152,7 +153,7 @@ def _prepare(
     observed = observe_locations(root.disk, [*images, *beside, *above], owners)
     terrain = survey_terrain(root.disk, observed, images)
     installed, removed = _packages_before(root, undone)
-    reversal = reverse(images, observed, is_config, _directories(installed))
+    reversal = reverse(images, observed, is_config, _directories(installed), {0, os.geteuid()})
     _insist_on_room(reversal, terrain)
     actions = assemble(with_rights(root.disk, reversal.changes), reversal.attributes, terrain)
     names = sorted({*removed, *(package.identity.name for package, _ in installed)})
@@ -208,8 +209,8 @@ def _as_they_are_now(root: Root, images: Mapping[RelPath, Image]) -> tuple[dict[
         seen = root.disk.observe(image.backup)
         if seen is None or seen.kind is not Kind.FILE:
             continue
-        digest = root.disk.digest(image.backup)
-        if digest == image.before.digest:
+        seen = root.disk.observe_content(image.backup)
+        if seen.digest == image.before.digest:
             continue
         if (seen.size, seen.mtime_ns) == (image.before.size, image.before.mtime_ns):
             raise RecoveryFailed(  # nobody wrote to it, and yet it is different
@@ -222,9 +223,20 @@ def _as_they_are_now(root: Root, images: Mapping[RelPath, Image]) -> tuple[dict[
         notes.append(
             f"/{at}: was written to by a program after it was replaced; it comes back as that left it"
         )
-        now = replace(image.before, size=seen.size, mtime_ns=seen.mtime_ns, digest=digest)
-        found[at] = replace(image, before=now)
+        found[at] = replace(image, before=_as_it_is_now(image.before, seen))
     return found, notes
+
+
+def _as_it_is_now(before: Observed, seen: Observed) -> Observed:
+    """Describe a backup by what is there; only its rights were taken from it by us.
+
+    Whoever owns a directory that has left can have put another file in its place. That one comes back with its own
+    owner and mode: with those of the file before, somebody could read it who may not.
+    """
+    now = replace(before, size=seen.size, mtime_ns=seen.mtime_ns, digest=seen.digest)
+    if ((seen.mode ^ before.mode) & ~SET_ID_BITS, seen.uid, seen.gid) == (0, before.uid, before.gid):
+        return now
+    return replace(now, mode=seen.mode, uid=seen.uid, gid=seen.gid, xattrs=())
 
 
 def _insist_on_room(reversal: Reversal, terrain: Terrain) -> None:

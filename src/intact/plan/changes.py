@@ -18,7 +18,7 @@ from intact.model.objects import (
 from intact.model.paths import RelPath
 from intact.plan.change import AttributeChange, Change
 from intact.plan.config import NEW_SUFFIX, ConfigVerdict, decide_config
-from intact.plan.situation import Situation, is_as_installed, same_attributes
+from intact.plan.situation import Situation, is_as_installed, is_beyond_others, same_attributes
 from intact.plan.wanted import Wanted, owned_entry
 
 __all__ = ["Decisions", "decide"]
@@ -104,7 +104,7 @@ def _first_name(situation: Situation, location: RelPath, seen: Observed | None) 
         if isinstance(wanted.new, NewFile):
             if seen is None:
                 return wanted.new
-            return _with_local_attributes(_owner_before(situation, wanted), seen, wanted.new)
+            return _with_local_attributes(situation, wanted, seen, wanted.new)
     return None
 
 
@@ -237,7 +237,8 @@ def _decide_config_file(
             f"/{wanted.location}: is a mount point, which cannot be replaced; unmount it first"
         )
     elif verdict is ConfigVerdict.PUT:
-        decisions.changes.append(Change(wanted.location, _with_local_attributes(before, seen, new), seen))
+        new = _with_local_attributes(situation, wanted, seen, new)
+        decisions.changes.append(Change(wanted.location, new, seen))
     elif verdict is ConfigVerdict.KEEP_AND_LAY_BESIDE:
         _lay_beside(situation, wanted, new, decisions)
 
@@ -286,9 +287,12 @@ def _obstacle_beside(situation: Situation, beside: RelPath, lying: Observed | No
     return None
 
 
-def _with_local_attributes(before: OwnedEntry | None, seen: Observed, new: NewFile) -> NewFile:
+def _with_local_attributes(situation: Situation, wanted: Wanted, seen: Observed, new: NewFile) -> NewFile:
     """Keep a mode or owner that an administrator has set."""
+    before = _owner_before(situation, wanted)
     if before is None or before.kind is not seen.kind or same_attributes(before, seen):
+        return new
+    if not is_beyond_others(situation.observed, wanted.location, situation.trusted):
         return new
     attributes = replace(new.attributes, mode=seen.mode, uid=seen.uid, gid=seen.gid)
     return replace(new, attributes=attributes)
@@ -308,8 +312,13 @@ def _decide_replacement(
     untouched = before is not None and is_as_installed(before, seen)
     if isinstance(new, NewFile) and seen.kind is Kind.FILE:
         if before is not None and before.kind is Kind.FILE and not same_attributes(before, seen):
-            new = _with_local_attributes(before, seen, new)
-            decisions.notes.append(f"/{location}: mode or owner was changed here and is kept")
+            is_kept = is_beyond_others(situation.observed, location, situation.trusted)
+            new = _with_local_attributes(situation, wanted, seen, new)
+            decisions.notes.append(
+                f"/{location}: mode or owner was changed here and is kept"
+                if is_kept
+                else f"/{location}: mode or owner was changed in a directory that others can change; set back"
+            )
             if not renew and _stands(seen, new):
                 return
         if seen.digest == new.digest:

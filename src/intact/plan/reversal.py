@@ -5,7 +5,7 @@ oldest knows what stood there first, the newest what should stand there now. Whe
 somebody has edited it since, and that stays.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from intact.model.actions import Action, Create, Remove, RemoveDirectory, Replace, SetAttributes
@@ -25,6 +25,7 @@ from intact.model.objects import (
 from intact.model.paths import RelPath
 from intact.plan.change import AttributeChange, Change
 from intact.plan.config import NEW_SUFFIX
+from intact.plan.situation import is_beyond_others
 
 __all__ = ["Image", "Reversal", "images_of", "merge_images", "reverse"]
 
@@ -103,6 +104,7 @@ def reverse(
     observed: Mapping[RelPath, Observed | None],
     is_config: frozenset[RelPath],
     directories: Mapping[RelPath, Attributes] | None = None,
+    trusted: Collection[int] = frozenset({0}),
 ) -> Reversal:
     """Decide what becomes of each path.
 
@@ -111,6 +113,7 @@ def reverse(
         observed: what stands there now, files with their digest, and in the directories above.
         is_config: locations of configuration files.
         directories: those of the packages that come back, to be made anew where somebody has deleted them.
+        trusted: users whose directories nobody else can change.
     """
     reversal = Reversal()
     laid: set[RelPath] = set()
@@ -124,7 +127,9 @@ def reverse(
         elif seen is not None and _is_before(image.before, seen):
             _restore_attributes(image, image.before, seen, reversal)
         elif untouched or (seen is None and location not in is_config):
-            new = _with_local_attributes(_restored(image), image, seen)
+            new = _restored(image)
+            if is_beyond_others(observed, location, trusted):
+                new = _with_local_attributes(new, image, seen)
             reversal.changes.append(Change(location, new, seen))
         elif location in is_config and image.before.kind is Kind.FILE and seen is not None:
             laid.add(_lay_beside(image, images, observed, reversal))

@@ -23,6 +23,7 @@ from intact.system.locking import hold_lock
 from intact.system.mounts import mount_points_below
 from intact.system.port import Guard, Space
 from intact.system.probing import FUSE_MAGIC, flags_are_honoured
+from intact.system.reading import digest_of
 from intact.system.syscalls import (
     ATTR_APPEND,
     ATTR_IMMUTABLE,
@@ -41,7 +42,7 @@ _R = TypeVar("_R")
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_CHUNK, _HASHED = 1 << 20, 1 << 17  # to fill a larger buffer takes longer than to hash a small file
+_CHUNK = 1 << 20
 
 
 def _verb(
@@ -155,14 +156,16 @@ class LinuxDisk:
     @_verb
     def digest(self, path: RelPath) -> Digest:
         """Hash the regular file at `path`."""
-        import hashlib  # noqa: PLC0415  loading OpenSSL takes longer than most questions
-
-        state = hashlib.sha256()
-        view = memoryview(bytearray(_HASHED))
         with self.open_read(path) as source:
-            while count := source.readinto(view):  # type: ignore[attr-defined]  # FileIO has it
-                state.update(view[:count])
-        return Digest(state.hexdigest())
+            return digest_of(source)
+
+    @_verb
+    def observe_content(self, path: RelPath, *, xattrs: bool = False) -> Observed:
+        """Describe the regular file at `path` with its digest."""
+        with self.open_read(path) as source:
+            fd = source.fileno()
+            seen = observed(os.fstat(fd), "", read_xattrs(fd) if xattrs else ())
+            return seen.with_digest(digest_of(source))
 
     @_verb
     def list_directory(self, path: RelPath) -> list[str]:
@@ -175,7 +178,7 @@ class LinuxDisk:
         start = self.observe(path)
         if start is None or start.kind is not Kind.DIRECTORY:
             return
-        device = self._device(path)
+        top = self.identity(path)
         pending = [path]
         while pending:
             directory = pending.pop()
@@ -183,13 +186,10 @@ class LinuxDisk:
                 child = directory / name
                 yield child
                 seen = self.observe(child)
-                if seen is not None and seen.kind is Kind.DIRECTORY and self._device(child) == device:
-                    pending.append(child)
-
-    @_verb
-    def _device(self, path: RelPath) -> int:
-        parent, name = self._at(path)
-        return os.stat(name, dir_fd=parent, follow_symlinks=False).st_dev
+                if seen is not None and seen.kind is Kind.DIRECTORY:
+                    found = self.identity(child)
+                    if found is not None and top is not None and found.device == top.device:
+                        pending.append(child)
 
     @_verb
     def open_read(self, path: RelPath) -> BinaryIO:

@@ -79,6 +79,13 @@ class Disk(Protocol):
         """Hash the regular file at `path`."""
         ...
 
+    def observe_content(self, path: RelPath, *, xattrs: bool = False) -> Observed:
+        """Describe the regular file at `path` with its digest: both of one object, whoever exchanges names meanwhile.
+
+        Raises for anything else than a regular file, and never blocks.
+        """
+        ...
+
     def list_directory(self, path: RelPath) -> list[str]:
         """Name what is in the directory at `path`, sorted; names may hold lone surrogates (PEP 383)."""
         ...
