@@ -313,10 +313,10 @@ def test_there_are_more_than_a_dozen_defects_and_each_says_what_it_breaks() -> N
 # How each shows itself: the part of the quick proof that finds it at once, because all of it takes minutes. What is
 # durable at a power cut is the kernel's to decide in part, so for such a defect there are more parts to look at.
 FOUND_BY = {
-    "no-barrier": "cut/ext4/upgrade",
-    "no-directory-sync": "cut/ext4/upgrade",
+    "no-barrier": "cut/ext4/upgrade cut/xfs/upgrade cut/ext4/rollback cut/btrfs/upgrade",
+    "no-directory-sync": "cut/ext4/upgrade cut/xfs/upgrade cut/ext4/rollback cut/btrfs/upgrade",
     "no-sync-before-committed": "cut/ext4/upgrade cut/ext4/rollback cut/xfs/upgrade",
-    "no-journal-sync": "cut/ext4/upgrade+busy",
+    "no-journal-sync": "cut/ext4/upgrade+busy cut/xfs/upgrade+busy cut/btrfs/upgrade+busy",
     "lost-staged": "kill/ext4/install",
     "lost-committed": "kill/ext4/install",
     "lost-rolling-back": "kill/ext4/refused",
