@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -189,3 +190,53 @@ def test_the_next_changing_command_tells_what_it_recovered(settled: Desk) -> Non
         "recovered: transaction 2 (`pkg --root root install -`) was interrupted; now discarded" in result.err
     )
     assert settled("list").out == "app 2 all\n"
+
+
+@each_signal
+def test_a_signal_that_a_finalizer_has_swallowed_comes_again(number: signal.Signals) -> None:
+    """Python drops what is raised in a finalizer or in a callback of an import."""
+    swallow = f"""
+import os, sys, time
+import intact.cli.main
+main = sys.modules["intact.cli.main"]
+
+class Swallows:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+        for _ in range(1000):
+            pass
+
+def command(arguments):
+    swallows = Swallows()
+    del swallows
+    try:
+        time.sleep(20)
+    except KeyboardInterrupt as interrupt:
+        return main._end_of(interrupt).exit_code
+    return 0
+
+main.run_command = command
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", swallow], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (CODES[number], b"")
+
+
+def test_a_signal_before_anybody_could_tell_it_waits() -> None:
+    """Terminated at the very moment that its handler is there: told in our words, not by a traceback."""
+    at_once = """
+import os, signal, sys
+from intact.cli.main import main
+
+def set_and_terminate(number, handler, set_handler=signal.signal):
+    set_handler(number, handler)
+    if number == signal.SIGTERM:
+        os.kill(os.getpid(), number)
+
+signal.signal = set_and_terminate
+sys.argv[1:] = ["list"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", at_once], capture_output=True, timeout=30, check=False)
+    assert done.returncode == 143
+    assert done.stderr.startswith(b"pkg: interrupted\n")

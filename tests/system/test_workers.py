@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -92,3 +93,29 @@ def test_no_thread_outlives_an_error() -> None:
     with pytest.raises(ValueError, match="no"):
         list(in_order([*_numbered(10), _refuse, *_numbered(10)]))
     assert threading.active_count() == before
+
+
+def test_an_interruption_between_the_start_of_a_thread_and_its_note_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread that nobody noted must not take the word that was meant for another."""
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        if len(started) == workers.processors():
+            gate.set()  # both wait for work, or have some
+            raise KeyboardInterrupt
+
+    gate = threading.Event()
+    results = in_order([partial(gate.wait, 20) for _ in range(8)])
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    if workers.processors() == 1:
+        pytest.skip("one processor needs no threads")
+    with pytest.raises(KeyboardInterrupt):
+        list(results)
+    for thread in started:
+        thread.join(20)
+        assert not thread.is_alive()

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import sys
+import threading
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType, MappingProxyType, TracebackType
@@ -83,6 +84,10 @@ class _LazyGroup(click.Group):
                 )
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_MOMENT = 0.01  # seconds, until the finalizer is over
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM came; everything is tidied up as for Ctrl-C."""
 
@@ -128,13 +133,20 @@ def main() -> None:
     gc.disable()  # plans and manifests live until the end; to search them for garbage takes a quarter of the time
     settle_surroundings()
     sys.excepthook = _tell_mistake
+    sys.unraisablehook = _end_all_the_same
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show must not stop us
             stream.reconfigure(errors="backslashreplace")
+    # Held until there is somebody who can tell it in our words.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     signal.signal(signal.SIGTERM, _on_sigterm)
-    code = run_command(sys.argv[1:])
-    for number in (signal.SIGINT, signal.SIGTERM):
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        code = run_command(sys.argv[1:])
+    except KeyboardInterrupt as interrupt:  # at the last moment, or a second one while the first was told
+        code = _failed(Screen(as_json="--json" in sys.argv, quiet=False), _end_of(interrupt))
+    for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)  # it has ended: too late for a signal to say otherwise
     finish_output(sys.stdout)
     finish_output(sys.stderr)
@@ -156,6 +168,17 @@ def _tell_mistake(kind: type[BaseException], error: BaseException, trace: Traceb
         print(shown(line), file=sys.stderr)
 
 
+def _end_all_the_same(lost: "sys.UnraisableHookArgs") -> None:
+    """Let a signal come again that Python has dropped: it raised in a finalizer or in a callback of an import."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        number = signal.SIGTERM if isinstance(lost.exc_value, _Terminated) else signal.SIGINT
+        again = threading.Timer(_MOMENT, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+    elif lost.exc_value is not None:
+        _tell_mistake(lost.exc_type, lost.exc_value, lost.exc_traceback)
+
+
 def run_command(arguments: list[str]) -> int:
     """Run one command line; return its exit code and let no error out."""
     screen = Screen(as_json="--json" in arguments, quiet=False)
@@ -166,15 +189,18 @@ def run_command(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _misused(screen, error)
     except click.exceptions.Abort as abort:  # what click makes of a KeyboardInterrupt
-        was_terminated = isinstance(abort.__cause__ or abort.__context__, _Terminated)
-        return _failed(screen, Terminated() if was_terminated else Interrupted())
+        return _failed(screen, _end_of(abort.__cause__ or abort.__context__))
     except KeyboardInterrupt as interrupt:
-        return _failed(screen, Terminated() if isinstance(interrupt, _Terminated) else Interrupted())
+        return _failed(screen, _end_of(interrupt))
     except OSError as error:  # none of ours: `system` has made errors with a state of the root from those
         told = MachineError("the system refused", error, path=error.filename and str(error.filename))
         told.root_state = "`pkg recover --status` tells"
         return _failed(screen, told)
     return code if isinstance(code, int) else 0
+
+
+def _end_of(interrupt: BaseException | None) -> Interrupted:
+    return Terminated() if isinstance(interrupt, _Terminated) else Interrupted()
 
 
 def _failed(screen: Screen, error: IntactError) -> int:

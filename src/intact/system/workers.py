@@ -80,12 +80,11 @@ def in_order(works: Iterable[Callable[[], _T]], ahead: int = 1) -> Generator[_T,
                     continue
                 waiting.put(job)
                 if len(threads) < min(count, len(pending)):
-                    threads.append(_start(waiting))
+                    _start(waiting, threads)
             if pending:
                 yield pending.popleft().result()
     finally:
-        for _ in threads:
-            waiting.put(None)
+        waiting.put(None)
         for thread in threads:
             thread.join()
 
@@ -104,13 +103,18 @@ def _raise(error: Exception) -> NoReturn:
     raise error
 
 
-def _start(waiting: "SimpleQueue[_Job[_T] | None]") -> threading.Thread:
-    thread = threading.Thread(target=_work, args=(waiting,), daemon=True)
-    thread.start()
-    return thread
+def _start(waiting: "SimpleQueue[_Job[_T] | None]", threads: list[threading.Thread]) -> None:
+    """Start one more thread; signals are for the main thread, and none comes before this one is in the list."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # a thread inherits it
+    try:
+        thread = threading.Thread(target=_work, args=(waiting,), daemon=True)
+        thread.start()
+        threads.append(thread)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _work(waiting: "SimpleQueue[_Job[_T] | None]") -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the main thread
     while (job := waiting.get()) is not None:
         job.run()
+    waiting.put(None)  # for whoever else waits, in the list or not
