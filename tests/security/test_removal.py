@@ -154,6 +154,36 @@ def test_sec_17_who_sits_in_a_tree_that_is_deleted_leads_nobody_out_of_it(worksh
     assert list(private.iterdir()) == []
 
 
+class _Swapped(LinuxDisk):
+    """A disk on which somebody puts a link in the place of a directory as soon as its names have been read."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(str(root))
+        self._place = root
+
+    def list_directory(self, path: RelPath) -> list[str]:
+        names = super().list_directory(path)
+        if path == RelPath("tree/sub"):
+            assert exchange(self._place / "tree/sub", self._place / "bait")
+        return names
+
+
+def test_sec_17_a_link_that_takes_the_place_of_a_directory_leads_nowhere(workshop: Workshop) -> None:
+    outside = workshop.place / "outside"
+    for at in (outside, workshop.path / "tree/sub"):
+        at.mkdir(parents=True)
+        (at / "file").write_text("canary")
+        (at / "empty").mkdir()
+    (workshop.path / "bait").symlink_to(outside)
+    before = described(outside)
+    disk = _Swapped(workshop.path)
+    with pytest.raises(MachineError, match=r"ENOTDIR|ELOOP"):
+        drop_tree(disk, RelPath("tree"))
+    disk.close()
+    assert described(outside) == before
+    assert (workshop.path / "tree/sub").is_symlink()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have another owner")
 def test_sec_17_a_closed_directory_is_opened_only_if_it_is_still_there(workshop: Workshop) -> None:
     """Between the look and the change of its mode, somebody puts a link to a file of root in its place."""
