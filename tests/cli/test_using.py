@@ -137,7 +137,9 @@ def test_scripts_get_an_exit_code(web: Desk) -> None:
     try:
         _upgrade(web)
         assert web("ps", "--exit-in-use").code == 11
-        assert web("ps", "--exit-in-use", "other").code == 0
+        for wrong in (("wbe",), ("--transaction", "9")):
+            refused = web("ps", "--exit-in-use", *wrong)
+            assert (refused.code, wrong[-1] in refused.err) == (web("info", "wbe").code, True)
         assert web("ps", "--exit-in-use", "--transaction", "1").code == 0
         assert web("ps", "--exit-in-use", "web", "--transaction", "2").code == 11
         document = web("--json", "ps").json
@@ -183,6 +185,14 @@ def test_a_unit_is_restarted_and_then_nobody_uses_old_files(systemd: Desk) -> No
         None,
     )
     assert (systemd.place / "asked").read_text() == "restart -- web.service\nis-active -- web.service\n"
+
+
+def test_what_was_not_asked_for_does_not_count_after_a_restart_either(systemd: Desk) -> None:
+    """The package `web` runs on in a process of no unit; asked was for transaction 1, which replaced nothing."""
+    _upgrade(systemd)
+    words = ("ps", "--restart", "--yes", "--exit-in-use", "--transaction", "1")
+    result = systemd("--json", *words)
+    assert (result.code, result.json["restarted"], result.json["in_use"]) == (0, [], [])
 
 
 def test_nobody_is_restarted_without_a_word(systemd: Desk) -> None:

@@ -17,6 +17,7 @@ from intact.model.processes import KeeperKind, Usage
 from intact.operations.in_use import UsesFound, find_in_use
 from intact.operations.retaining import forget_history
 from intact.operations.root import Environment
+from intact.system.process_content import held_files, opened_held
 from proof.images import missing_tools, scratch
 from support.workshop import Package, Workshop, file, program
 
@@ -144,6 +145,29 @@ def test_a_removed_file_is_told_with_its_package(workshop: Workshop) -> None:
     assert (one.package, one.version, one.transaction) == ("tool", "1", 2)
     assert one.process.command[-1] == "1000"
     assert one.process.name == "other"
+
+
+def test_a_process_whose_main_thread_has_ended_is_told(workshop: Workshop) -> None:
+    """Its own entry of /proc shows nothing then; another thread of it still has everything."""
+    workshop.install(_package("1"))
+    words = workshop.path / "usr/share/words"
+    code = (
+        "import ctypes, platform, threading, time\n"
+        f"kept = open({str(words)!r})\n"
+        "threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+        "ctypes.CDLL(None).syscall({'x86_64': 60}.get(platform.machine(), 93), 0)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as running:
+        try:
+            while "(zombie)" not in Path(f"/proc/{running.pid}/status").read_text():
+                time.sleep(0.001)
+            workshop.install(_package("2"))
+            assert _uses(workshop) == {(running.pid, "open file", "/usr/share/words")}
+            (held,) = held_files(pids={running.pid}, sizes={words.stat().st_size})
+            with opened_held(held) as source:
+                assert source.read().startswith(b"words of 1")
+        finally:
+            running.kill()
 
 
 def test_a_process_is_told_once_for_each_way_and_file(workshop: Workshop) -> None:

@@ -39,14 +39,6 @@ def _count(processes: int) -> str:
     return "1 process uses old files" if processes == 1 else f"{processes} processes use old files"
 
 
-def _only(found: UsesFound, names: tuple[str, ...]) -> UsesFound:
-    if not names:
-        return found
-    return UsesFound(
-        tuple(one for one in found.uses if one.package in names), found.looked_at, found.hidden, found.notes
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Restarting:
     yes: bool
@@ -92,10 +84,14 @@ def _ps(
     if (asked.yes or asked.rollback) and not restarts:
         raise UsageError("--yes and --rollback belong to --restart", remedy="pkg ps --help")
     chosen = None if transaction is None else (transaction,)
-    with session.root() as root:
-        found = _only(find_in_use(root, chosen), names)
+
+    def look() -> UsesFound:
+        with session.root() as root:
+            return find_in_use(root, chosen, names)
+
     if restarts:
-        return _restart(session, found, asked, exit_in_use=exit_in_use)
+        return _restart(session, look, asked, exit_in_use=exit_in_use)
+    found = look()
     session.screen.result(_document(found), [*in_use_lines(found), *_summary(found)])
     return _IN_USE if exit_in_use and found.uses else 0
 
@@ -109,7 +105,10 @@ def _document(found: UsesFound) -> dict[str, Any]:
     }
 
 
-def _restart(session: Session, found: UsesFound, asked: _Restarting, *, exit_in_use: bool) -> int:
+def _restart(
+    session: Session, look: Callable[[], UsesFound], asked: _Restarting, *, exit_in_use: bool
+) -> int:
+    found = look()
     units, by_hand = units_to_restart(found.uses)
     for line in (*in_use_lines(found), *_summary(found)):
         session.screen.say(line)
@@ -128,8 +127,7 @@ def _restart(session: Session, found: UsesFound, asked: _Restarting, *, exit_in_
         if failed:
             problems = [f"{one.unit}: {one.problem}" for one in failed]
             rolled_back = _go_back(session, failed, problems, restart_one, rollback=asked.rollback)
-    with session.root() as root:
-        left = find_in_use(root)
+    left = look()
     document = {
         **_document(left),
         "restarted": [one.unit for one in done],

@@ -9,12 +9,19 @@ shows.
 """
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from intact.model.errors import DatabaseDamaged, IntactError, MachineError, machine_error
+from intact.model.errors import (
+    DatabaseDamaged,
+    IntactError,
+    MachineError,
+    UnknownPackage,
+    UnknownTransaction,
+    machine_error,
+)
 from intact.model.objects import Identity
 from intact.model.paths import RelPath
 from intact.model.processes import RunningProcess, Usage, Use
@@ -83,15 +90,21 @@ class _OldFile:
     content: tuple[int, int] | None = None
 
 
-def find_in_use(root: Root, transactions: Sequence[int] | None = None) -> UsesFound:
+def find_in_use(
+    root: Root, transactions: Sequence[int] | None = None, packages: Collection[str] = ()
+) -> UsesFound:
     """Look for the processes that still use what these transactions, or all of them, took away.
 
     Args:
         transactions: of the history; those that keep no backups any more are known by what was noted of them.
+        packages: only what was theirs; none stands for all.
 
     Raises:
+        UnknownTransaction: there is none of that number.
+        UnknownPackage: one of that name was never installed here.
         MachineError: the history or /proc may not be read.
     """
+    _insist_on_known(root, transactions or (), packages)
     files, notes = _old_files(root, transactions)
     if not files:
         return replace(NOBODY, notes=tuple(notes))
@@ -115,11 +128,27 @@ def find_in_use(root: Root, transactions: Sequence[int] | None = None) -> UsesFo
                 files[use.identity].transaction,
             )
             for use in uses
+            if not packages or owners[use.identity][0] in packages
         ),
         looked_at=seen.looked_at,
         hidden=len(seen.hidden),
         notes=(*notes, *([limited] if limited else [])),
     )
+
+
+def _insist_on_known(root: Root, transactions: Sequence[int], packages: Collection[str]) -> None:
+    """A mistyped name must not look like "nobody uses it"."""
+    with root.database() as database:
+        for number in transactions:
+            if database.transaction(number) is None:
+                raise UnknownTransaction(
+                    f"there is no transaction {number}", remedy="`pkg history` shows all"
+                )
+        for name in packages:
+            if database.seen(name) is None:
+                raise UnknownPackage(
+                    f"{name} was never installed here", remedy="`pkg list` shows what is installed"
+                )
 
 
 def _old_files(root: Root, transactions: Sequence[int] | None) -> tuple[dict[Identity, _OldFile], list[str]]:

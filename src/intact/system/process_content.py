@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from intact.model.entries import Digest
 from intact.model.objects import Identity
+from intact.system.processes import entry_of
 from intact.system.syscalls import cached_status
 
 __all__ = ["HeldFile", "copy_held", "held_files", "name_in_proc", "opened_held"]
@@ -74,11 +75,12 @@ def held_files(
 
 
 def _links(pid: int) -> Iterator[tuple[str, str]]:
-    yield "exe", f"/proc/{pid}/exe"
+    door = entry_of(pid)
+    yield "exe", f"/proc/{door}/exe"
     for how in ("map_files", "fd"):
         with suppress(OSError):
-            for name in os.listdir(f"/proc/{pid}/{how}"):
-                yield how, f"/proc/{pid}/{how}/{name}"
+            for name in os.listdir(f"/proc/{door}/{how}"):
+                yield how, f"/proc/{door}/{how}/{name}"
 
 
 def name_in_proc(path: Path) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from intact.model.objects import Identity
 from intact.model.processes import Keeper, RunningProcess
+from intact.system.processes import entry_of
 from intact.system.syscalls import cached_identity
 
 __all__ = [
@@ -95,7 +96,7 @@ def _is_elsewhere(pid: int) -> bool:
         return os.readlink(f"/proc/{which}/ns/mnt"), cached_identity(f"/proc/{which}/root")
 
     try:
-        return seen(pid) != seen("self")
+        return seen(entry_of(pid)) != seen("self")
     except PermissionError:
         return False
 

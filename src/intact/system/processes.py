@@ -15,14 +15,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from intact.model.objects import Identity
 from intact.model.processes import Usage, Use
 from intact.system.syscalls import cached_identity
 
-__all__ = ["Sighting", "find_uses", "has_kept"]
+__all__ = ["Sighting", "entry_of", "find_uses", "has_kept"]
 
 # A line of maps: address, rights, offset, device, inode, name; the kernel writes a newline in a name as \\012.
 _MAPPING = re.compile(
@@ -76,6 +76,20 @@ def has_kept(use: Use, size: int, mtime_ns: int) -> bool:
     return (status.st_size, status.st_mtime_ns) == (size, mtime_ns)
 
 
+def entry_of(pid: int) -> int:
+    """Return the number whose entry in /proc shows what a process has.
+
+    That is another thread when the main one has ended, which has nothing any more; ``/proc/TID`` is there for each
+    thread, though no listing names it (proc_tid(5)).
+    """
+    with suppress(OSError):
+        try:
+            os.readlink(f"/proc/{pid}/exe")
+        except FileNotFoundError:  # so it is for threads of the kernel, too, and for what has ended
+            return next((one for one in map(int, os.listdir(f"/proc/{pid}/task")) if one != pid), pid)
+    return pid
+
+
 class _Search:
     """One look at all processes; remembers mappings that are none of the files in question."""
 
@@ -88,12 +102,17 @@ class _Search:
 
     def uses_of(self, pid: int) -> list[Use]:
         self.was_refused = False
+        door = pid
         executable = self._identity(f"/proc/{pid}/exe")
+        if executable is None and not self.was_refused and (door := entry_of(pid)) != pid:
+            executable = self._identity(f"/proc/{door}/exe")
         found: set[Use] = set()
         if executable is not None and executable in self._wanted:
-            found.add(Use(pid, executable, Usage.EXECUTABLE, f"/proc/{pid}/exe"))
-        found |= {one for one in self._mappings(pid) if one.identity != executable}
-        found |= set(self._open_files(pid))
+            found.add(Use(pid, executable, Usage.EXECUTABLE, f"/proc/{door}/exe"))
+        uses = (*self._mappings(door), *self._open_files(door))
+        found |= {
+            replace(one, pid=pid) for one in uses if one.usage is Usage.OPEN or one.identity != executable
+        }
         code = {one.identity for one in found if one.usage is Usage.LIBRARY}
         rest = (one for one in found if one.usage is not Usage.MAPPED or one.identity not in code)
         return sorted(rest, key=lambda one: (_ORDER[one.usage], one.identity))
