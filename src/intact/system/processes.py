@@ -13,7 +13,7 @@ import errno
 import mmap
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,13 +22,15 @@ from intact.model.objects import Identity
 from intact.model.processes import Usage, Use
 from intact.system.syscalls import cached_identity
 
-__all__ = ["Sighting", "entry_of", "find_uses", "has_kept"]
+__all__ = ["Sighting", "each_once", "entry_of", "find_uses", "has_kept", "processes_listed"]
+
+_MOST_LISTS = 20
 
 # A line of maps: address, rights, offset, device, inode, name; the kernel writes a newline in a name as \\012.
 _MAPPING = re.compile(
-    rb"(?P<address>\S+) (?P<rights>\S+) \S+ (?P<file>(?P<numbers>\S+:\S+ (?P<inode>[1-9]\d*)) .*)"
+    rb"(?P<address>\S+)(?P<rest> (?P<rights>\S+) \S+ (?P<numbers>\S+:\S+ (?P<inode>\d+)) .*)"
 )
-_FILES = re.compile(rb"[0-9a-f]+:[0-9a-f]+ [1-9]\d* .*")  # the same `file`, five times as fast
+_RESTS = re.compile(rb" .*")  # the `rest` of each line, ten times as fast
 _ORDER = {usage: number for number, usage in enumerate(Usage)}
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
 
@@ -59,12 +61,32 @@ def find_uses(wanted: Mapping[Identity, Path | None], pids: Iterable[int] | None
     """
     seen = Sighting()
     search = _Search(wanted)
-    for pid in (int(one) for one in os.listdir("/proc") if one.isdigit()) if pids is None else pids:
+    for pid in each_once(processes_listed) if pids is None else pids:
         seen.looked_at += 1
         seen.uses += search.uses_of(pid)
         if search.was_refused:
             seen.hidden.append(pid)
     return seen
+
+
+def processes_listed() -> set[int]:
+    """Return the numbers of the processes that are there now; raises OSError without a /proc."""
+    return {int(one) for one in os.listdir("/proc") if one.isdigit()}
+
+
+def each_once(listing: Callable[[], set[int]]) -> Iterator[int]:
+    """Yield each process that is listed, also those that started while we were at the others.
+
+    Who uses an old file may start another that does, and end, before its turn comes. Lists are short after the first;
+    the bound is there for machines that start processes faster than anybody can look at them.
+    """
+    known: set[int] = set()
+    for _ in range(_MOST_LISTS):
+        new = listing() - known
+        if not new:
+            return
+        known |= new
+        yield from sorted(new)
 
 
 def has_kept(use: Use, size: int, mtime_ns: int) -> bool:
@@ -131,10 +153,13 @@ class _Search:
         except OSError as error:
             self.was_refused |= error.errno in _REFUSED
             return
-        if self._others.issuperset(_FILES.findall(text)):
+        if self._others.issuperset(_RESTS.findall(text)):
             return
         for line in text.split(b"\n"):
-            if (found := _MAPPING.fullmatch(line)) is None or found["file"] in self._others:
+            if (found := _MAPPING.fullmatch(line)) is None or found["rest"] in self._others:
+                continue
+            if found["inode"] == b"0":  # memory without a file
+                self._others.add(found["rest"])
                 continue
             link = _link(pid, found["address"])
             identity = self._mapped(link, found["numbers"])
@@ -142,7 +167,7 @@ class _Search:
                 usage = Usage.LIBRARY if found["rights"][2:3] == b"x" else Usage.MAPPED
                 yield Use(pid, identity, usage, link)
             elif identity is not None and found["inode"] not in self._inodes:
-                self._others.add(found["file"])
+                self._others.add(found["rest"])
 
     def _mapped(self, link: str, numbers: bytes) -> Identity | None:
         try:
