@@ -88,6 +88,7 @@ CASES = (
     Case("verify-L", "verify, L", "L", "sha256sum on two cores", 1.0),
     Case("list", "list, 300 packages", "many", _PYTHON, 2.0, 0.03),
     Case("owner", "owner PATH, 300,000 files", "many", _PYTHON, 2.0, 0.03),
+    Case("ps", "ps, 10,000 processes, processor time", "throng", "a second", 1.0),
     Case("again-S", "install what is there, S", "S", _PYTHON, 3.0, 0.06),
     Case("again-M", "install what is there, M", "M", _PYTHON, None),
     Case("build-L", "build, L", "build", "tar | zstd -T2", 1.1),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import peers, phases
@@ -18,11 +18,13 @@ from bench.ground import filesystem
 from bench.measure import CommandFailed, Meter, warm
 from bench.peers import Peer
 from bench.stock import PKG, Item, Stock
+from bench.throng import throng
 
 __all__ = ["CHAINS", "Bench"]
 
 _MIB = {"S": 256, "M": 1024, "L": 3584, "R": 1024}
 _QUICK_STEPS = 5  # of what takes no time: so many runs for one of the others
+_PROCESSES = 10_000
 _PYTHON = (sys.executable, "-c", "pass")
 
 
@@ -187,6 +189,19 @@ def _many(bench: Bench, _number: int) -> None:
             bench.measure(case, OURS, PKG, "--root", root, *words)
 
 
+def _throng(bench: Bench, _number: int) -> None:
+    """Who uses old files, of 10,000 processes: a share of processor time was promised, so that is the figure."""
+    item = bench.stock.item("S")
+    with bench.root("S") as root:
+        for words in (("install", *item.bundles), ("remove", item.package)):
+            subprocess.run([PKG, "--root", root, *words], check=True, capture_output=True)
+        with throng(_PROCESSES):
+            for _ in range(_QUICK_STEPS):
+                sample = bench.meter.run("", OURS, (PKG, "--root", root, "ps"))
+                bench.meter.note("ps", OURS, replace(sample, seconds=sample.processor))
+                bench.meter.note("ps", REFERENCE, Sample(1.0))
+
+
 def _build(bench: Bench, _number: int) -> None:
     item = bench.stock.item("L")
     warm(*(path for path in item.tree.rglob("*") if path.is_file()))
@@ -199,6 +214,7 @@ def _build(bench: Bench, _number: int) -> None:
 CHAINS: dict[str, Callable[[Bench, int], None]] = {
     **{name: _life(name) for name in ("S", "M", "L", "R")},
     "many": _many,
+    "throng": _throng,
     "build": _build,
 }
 assert {case.chain for case in CASES} == set(CHAINS)

@@ -195,6 +195,27 @@ def test_what_was_not_asked_for_does_not_count_after_a_restart_either(systemd: D
     assert (result.code, result.json["restarted"], result.json["in_use"]) == (0, [], [])
 
 
+def test_the_unit_in_which_pkg_runs_itself_is_left_to_a_person(systemd: Desk, unit: Path) -> None:
+    """As from cron, or from a web console: the restart would end pkg, and with it the watch over what comes up."""
+    _upgrade(systemd)
+    before = _own_group(unit)
+    (unit / "cgroup.procs").write_text(str(os.getpid()))
+    try:
+        result = systemd("--json", "ps", "--restart", "--yes")
+    finally:
+        before.write_text(str(os.getpid()))
+    assert (result.code, result.json["restarted"]) == (0, [])
+    assert "web.service: this pkg runs in it" in result.json["by_hand"][0]
+    assert not (systemd.place / "asked").exists()
+
+
+def _own_group(unit: Path) -> Path:
+    """Name where this process is listed, in the hierarchy of `unit`."""
+    top = unit.parent.parent
+    own = next(path for path in top.rglob("cgroup.procs") if str(os.getpid()) in path.read_text().split())
+    return own
+
+
 def test_nobody_is_restarted_without_a_word(systemd: Desk) -> None:
     _upgrade(systemd)
     result = systemd("ps", "--restart")

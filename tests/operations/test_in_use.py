@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from intact.operations.in_use import UsesFound, find_in_use
 from intact.operations.retaining import forget_history
 from intact.operations.root import Environment
 from intact.system.process_content import held_files, opened_held
+from intact.system.processes import each_once, processes_listed
 from proof.images import missing_tools, scratch
 from support.workshop import Package, Workshop, file, program
 
@@ -350,6 +352,21 @@ def test_an_altered_plan_is_told_and_the_others_are_looked_at(workshop: Workshop
         found = _found(workshop)
         assert {one.process.pid for one in found.uses} == {running.pid}
     assert [note for note in found.notes if "transaction 3" in note] != []
+
+
+def test_who_starts_while_others_are_looked_at_is_looked_at_too() -> None:
+    """Who has an old file may hand it to a child and end, before its turn comes."""
+    listed = each_once(processes_listed)
+    seen = {next(listed)}
+    with _running("/bin/sleep", "1000") as late:
+        seen |= set(listed)
+    assert late.pid in seen
+    assert os.getpid() in seen
+
+
+def test_processes_that_come_without_end_do_not_keep_us_for_ever() -> None:
+    numbers = count()
+    assert len(list(each_once(lambda: {next(numbers)}))) < 1000
 
 
 def test_a_process_that_ends_meanwhile_is_no_error(workshop: Workshop) -> None:

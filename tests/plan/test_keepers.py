@@ -44,6 +44,12 @@ REMEDIES = {
     "dbus-broker.service": ("reboot", False),
     "user@1000.service": ("reboot", False),
     "init.scope": ("systemctl daemon-reexec", False),
+    "getty@tty1.service": ("systemctl restart getty@tty1.service", False),
+    "serial-getty@ttyS0.service": ("systemctl restart serial-getty@ttyS0.service", False),
+    "gdm.service": ("systemctl restart gdm.service", False),
+    "systemd-logind.service": ("systemctl restart systemd-logind.service", False),
+    "docker.service": ("systemctl restart docker.service", False),
+    "docker-registry.service": ("systemctl restart docker-registry.service", True),
 }
 
 
@@ -52,6 +58,13 @@ def test_some_units_are_not_for_us_to_restart(unit: str) -> None:
     remedy, is_ours = REMEDIES[unit]
     keeper = Keeper(KeeperKind.UNIT, unit)
     assert (remedy_of(keeper, 7), restart_obstacle(keeper) is None) == (remedy, is_ours)
+
+
+def test_the_unit_in_which_pkg_runs_is_not_for_us_to_restart() -> None:
+    own = Keeper(KeeperKind.UNIT, "web.service")
+    assert "this pkg runs in it" in str(restart_obstacle(own, own))
+    assert restart_obstacle(own, Keeper(KeeperKind.UNIT, "cron.service")) is None
+    assert remedy_of(own, 7) == "systemctl restart web.service"
 
 
 def test_whoever_is_no_unit_is_named_with_what_to_do() -> None:

@@ -1,12 +1,14 @@
 """Acts. Which units run old files, and do they come up again with the new ones?"""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from intact.model.errors import IntactError
 from intact.model.processes import Keeper
 from intact.operations.in_use import InUse
-from intact.plan.keepers import remedy_of, restart_obstacle
+from intact.plan.keepers import keeper_of, remedy_of, restart_obstacle
+from intact.system.process_facts import control_groups
 
 __all__ = ["Restart", "RestartFailed", "restart", "units_to_restart"]
 
@@ -31,11 +33,12 @@ class Restart:
 
 def units_to_restart(uses: Iterable[InUse]) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
     """Return the units that can be restarted, each with the transactions, and what has to be done by hand."""
+    own = keeper_of(control_groups(os.getpid()))
     units: dict[str, set[int]] = {}
     others: dict[tuple[Keeper, int], str] = {}
     for one in uses:
         keeper = one.process.keeper
-        obstacle = restart_obstacle(keeper)
+        obstacle = restart_obstacle(keeper, own)
         if obstacle is None:
             units.setdefault(keeper.name, set()).add(one.transaction)
         else:

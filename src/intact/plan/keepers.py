@@ -20,10 +20,22 @@ _LXC = re.compile(r"lxc\.payload\.(.+)")
 _ID = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
 _USER_MANAGER = re.compile(r"user@(\d+)\.service")
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]*\.(service|socket|mount|swap)")
+_NOBODY = Keeper(KeeperKind.NOBODY)
 _ENGINES = {"docker": "docker", "libpod": "podman", "lxc": "lxc"}
 
-# Everything on the bus would go with it, or every session.
-_NEVER = re.compile(r"dbus(-broker)?\.service|user@\d+\.service|user-runtime-dir@\d+\.service|init\.scope")
+_MANAGERS_OF_OTHERS = re.compile(r"dbus(-broker)?\.service|user@\d+\.service|init\.scope")
+# Restarting what somebody has logged in by ends what that person is doing.
+_SESSIONS = re.compile(
+    r"((serial-|console-|container-)?getty|autovt)(@.+)?\.service|systemd-logind\.service"
+    r"|(display-manager|gdm3?|sddm|kdm|lightdm|lxdm|xdm|wdm|nodm|slim|ly|greetd)\.service"
+    r"|user-runtime-dir@\d+\.service|emergency\.service|rescue\.service"
+)
+_ENGINES_THAT_END_CONTAINERS = re.compile(r"(docker|lxcfs)\.service")
+_NEVER = (
+    (_MANAGERS_OF_OTHERS, "restarting it would end what depends on it; reboot when it suits"),
+    (_SESSIONS, "restarting it would end who is logged in by it; end these sessions, or reboot when it suits"),
+    (_ENGINES_THAT_END_CONTAINERS, "restarting it would end its containers; do it when that suits"),
+)
 
 
 def keeper_of(control_groups: str) -> Keeper:
@@ -42,7 +54,7 @@ def keeper_of(control_groups: str) -> Keeper:
         found = _keeper(part, above, parts[number + 1 :])
         if found is not None:
             return found
-    return Keeper(KeeperKind.NOBODY)
+    return _NOBODY
 
 
 def _keeper(part: str, above: str, below: list[str]) -> Keeper | None:
@@ -71,13 +83,17 @@ def _container(part: str, above: str) -> str:
     return f"lxc {part}" if above == "lxc" else ""
 
 
-def restart_obstacle(keeper: Keeper) -> str | None:
-    """Say why this cannot be restarted by us; None if it can."""
+def restart_obstacle(keeper: Keeper, own: Keeper = _NOBODY) -> str | None:
+    """Say why this cannot be restarted by us; None if it can.
+
+    Args:
+        own: who keeps this very pkg running.
+    """
     if keeper.kind is not KeeperKind.UNIT:
         return "it is no unit of the system"
-    if _NEVER.fullmatch(keeper.name):
-        return "restarting it would end what depends on it; reboot when it suits"
-    return None
+    if keeper == own:
+        return "this pkg runs in it, and would end with it; restart it from outside"
+    return next((why for units, why in _NEVER if units.fullmatch(keeper.name)), None)
 
 
 def remedy_of(keeper: Keeper, pid: int) -> str:
@@ -85,7 +101,7 @@ def remedy_of(keeper: Keeper, pid: int) -> str:
     if keeper.name == "init.scope" or pid == 1:
         return "systemctl daemon-reexec"
     match keeper.kind:
-        case KeeperKind.UNIT if restart_obstacle(keeper) is None:
+        case KeeperKind.UNIT if not _MANAGERS_OF_OTHERS.fullmatch(keeper.name):
             return f"systemctl restart {keeper.name}"
         case KeeperKind.UNIT:
             return "reboot"

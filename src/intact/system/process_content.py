@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from intact.model.entries import Digest
 from intact.model.objects import Identity
-from intact.system.processes import entry_of
+from intact.system.processes import each_once, entry_of, processes_listed
 from intact.system.syscalls import cached_status
 
 __all__ = ["HeldFile", "copy_held", "held_files", "name_in_proc", "opened_held"]
@@ -57,7 +57,7 @@ def held_files(
     Raises:
         OSError: there is no /proc.
     """
-    for pid in sorted(int(one) for one in os.listdir("/proc") if one.isdigit()):
+    for pid in each_once(processes_listed):
         if pids is not None and pid not in pids:
             continue
         seen: set[Identity] = set()
