@@ -212,8 +212,7 @@ def test_the_unit_in_which_pkg_runs_itself_is_left_to_a_person(systemd: Desk, un
 def _own_group(unit: Path) -> Path:
     """Name where this process is listed, in the hierarchy of `unit`."""
     top = unit.parent.parent
-    own = next(path for path in top.rglob("cgroup.procs") if str(os.getpid()) in path.read_text().split())
-    return own
+    return next(path for path in top.rglob("cgroup.procs") if str(os.getpid()) in path.read_text().split())
 
 
 def test_nobody_is_restarted_without_a_word(systemd: Desk) -> None:

@@ -33,7 +33,10 @@ _SESSIONS = re.compile(
 _ENGINES_THAT_END_CONTAINERS = re.compile(r"(docker|lxcfs)\.service")
 _NEVER = (
     (_MANAGERS_OF_OTHERS, "restarting it would end what depends on it; reboot when it suits"),
-    (_SESSIONS, "restarting it would end who is logged in by it; end these sessions, or reboot when it suits"),
+    (
+        _SESSIONS,
+        "restarting it would end who is logged in by it; end these sessions, or reboot when it suits",
+    ),
     (_ENGINES_THAT_END_CONTAINERS, "restarting it would end its containers; do it when that suits"),
 )
 
