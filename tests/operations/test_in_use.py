@@ -21,6 +21,7 @@ from intact.operations.root import Environment
 from intact.system.process_content import held_files, opened_held
 from intact.system.processes import each_once, processes_listed
 from proof.images import missing_tools, scratch
+from support.weather import mirrored
 from support.workshop import Package, Workshop, file, program
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it mounts, or becomes somebody else")
@@ -120,6 +121,51 @@ def test_executables_mappings_and_open_files_are_told_on_every_filesystem(elsewh
         mapped.close()
         opened.close()
     assert _uses(elsewhere) == set()
+
+
+@ROOT_ONLY
+def test_an_original_whose_backup_is_a_copy_is_told(fast_path: Path) -> None:
+    """Without exchange and hardlinks the backup is another inode than what the process has."""
+    with mirrored(fast_path / "mirror", "--no-flags", "--no-links") as top:
+        workshop = Workshop(top / "workshop")
+        workshop.install(_package("1"))
+        with (
+            _running(workshop.path / "usr/bin/tool", "1000") as running,
+            (workshop.path / "usr/share/words").open("rb"),
+        ):
+            assert _uses(workshop) == set()
+            receipt = workshop.install(_package("2"))
+            expected = {
+                (running.pid, "executable", "/usr/bin/tool"),
+                (os.getpid(), "open file", "/usr/share/words"),
+            }
+            assert {
+                (one.process.pid, one.usage.value, f"/{one.location}") for one in receipt.in_use.uses
+            } == expected
+            assert _uses(workshop) == expected
+            assert {(one.package, one.version) for one in _found(workshop).uses} == {("tool", "1")}
+            assert _found(workshop).unknown == ()
+            with workshop.opened() as root:
+                forget_history(root, 0, Environment())
+            assert _uses(workshop) == expected
+            with _running(workshop.path / "usr/bin/tool", "1000"):
+                assert _uses(workshop) == expected
+        assert _uses(workshop) == set()
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("links", [(), ("--no-links",)], ids=["linked backups", "copied backups"])
+def test_where_inode_numbers_change_it_is_said_that_nothing_can_be_known(
+    links: tuple[str, ...], fast_path: Path
+) -> None:
+    with mirrored(fast_path / "mirror", "--unstable", *links) as top:
+        workshop = Workshop(top / "workshop")
+        workshop.install(_package("1"))
+        with _running(workshop.path / "usr/bin/tool", "1000"):
+            for found in (workshop.install(_package("2")).in_use, _found(workshop)):
+                assert found.uses == ()
+                (told,) = found.unknown
+                assert "who uses what transaction 2 replaced cannot be told for 3 files (/usr/" in told
 
 
 def test_who_runs_the_new_version_is_not_told(elsewhere: Workshop) -> None:
@@ -286,6 +332,7 @@ from pathlib import Path
 import intact
 for one in pkgutil.walk_packages(intact.__path__, "intact."):
     importlib.import_module(one.name)
+from support.weather import mirrored
 from support.workshop import Package, Workshop, file, program
 from intact.operations.in_use import find_in_use
 def package(version):

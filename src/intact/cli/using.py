@@ -27,12 +27,17 @@ _ROLLED_BACK = 8
 def _summary(found: UsesFound) -> list[str]:
     processes = {one.process.pid for one in found.uses}
     lines = [
-        _count(len(processes)) if processes else "no process uses a replaced or removed file",
+        _count(len(processes)) if processes else _nobody(found),
         *(f"note: {shown(one)}" for one in found.notes),
     ]
     if found.hidden:
         lines.append(f"note: {found.hidden} of {found.looked_at} processes could not be looked into")
     return lines
+
+
+def _nobody(found: UsesFound) -> str:
+    nobody = "no process uses a replaced or removed file"
+    return f"as far as can be known, {nobody}" if found.unknown else nobody
 
 
 def _count(processes: int) -> str:

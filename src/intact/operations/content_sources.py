@@ -82,7 +82,8 @@ def _from_history(root: Root, database: Database, needed: Mapping[Digest, int], 
             continue
         with suppress(IntactError):  # what of the history is damaged is no source
             plan = read_retained_plan(root, record.id)
-            for _, place in replaced_files(root.disk, plan).values():
+            places = [one.place for one in replaced_files(root.disk, plan).values() if one.place is not None]
+            for place in places:
                 seen = root.disk.observe(place)
                 wanted = _left(needed, found)
                 if seen is not None and seen.size in wanted.values():

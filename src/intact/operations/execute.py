@@ -128,11 +128,12 @@ def execute(
 def _in_use(root: Root, number: int) -> tuple[UsesFound, tuple[str, ...]]:
     """Tell who still uses what has just been replaced; whatever goes wrong here, the transaction has happened."""
     try:
-        return find_in_use(root, (number,)), ()
+        found = find_in_use(root, (number,))
     except (IntactError, OSError) as error:
         return NOBODY, (f"who still uses what was replaced cannot be told: {_reason(error)}",)
     except KeyboardInterrupt:
         return NOBODY, ("the interruption came too late: everything was done by then",)
+    return found, found.unknown
 
 
 def _finish(

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from intact.model.objects import Identity
 from intact.model.processes import Usage, Use
-from intact.system.syscalls import cached_identity
+from intact.system.syscalls import cached_identity, cached_status, cached_time
 
 __all__ = ["Sighting", "each_once", "entry_of", "find_uses", "has_kept", "processes_listed"]
 
@@ -90,12 +90,14 @@ def each_once(listing: Callable[[], set[int]]) -> Iterator[int]:
 
 
 def has_kept(use: Use, size: int, mtime_ns: int) -> bool:
-    """Tell whether the file in use still has this size and time; inode numbers are given again."""
+    """Tell whether the file in use still has this size and time; inode numbers are given again.
+
+    Where we may not look closer (a mapping of a process, as a normal user), it counts as the file.
+    """
     try:
-        status = os.stat(use.link)
-    except OSError:
-        return False
-    return (status.st_size, status.st_mtime_ns) == (size, mtime_ns)
+        return (cached_status(use.link)[2], cached_time(use.link)) == (size, mtime_ns)
+    except OSError as error:
+        return error.errno in _REFUSED
 
 
 def entry_of(pid: int) -> int:
@@ -181,7 +183,9 @@ class _Search:
         if self._shown is None:
             self._shown = {}
             for identity, path in self._wanted.items():
-                if path is None:
+                if path is None:  # nobody can map it any more; most filesystems show the numbers of stat(2)
+                    major, minor = os.major(identity.device), os.minor(identity.device)
+                    self._shown[b"%02x:%02x %d" % (major, minor, identity.inode)] = identity
                     continue
                 with suppress(OSError, ValueError):  # it is gone, or empty, and nobody maps what is empty
                     self._shown[_numbers_in_maps(path)] = identity

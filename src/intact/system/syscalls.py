@@ -13,7 +13,9 @@ __all__ = [
     "RENAME_NOREPLACE",
     "cached_identity",
     "cached_status",
+    "cached_time",
     "clone_file",
+    "keeps_its_number",
     "link_open_file",
     "renameat2",
     "statfs_magic",
@@ -28,8 +30,10 @@ ATTR_APPEND = 0x20
 _AT_SYMLINK_NOFOLLOW = 0x100
 _AT_SYMLINK_FOLLOW = 0x400
 _AT_FDCWD = -100
+_AT_STATX_FORCE_SYNC = 0x2000
 _AT_STATX_DONT_SYNC = 0x4000
-_STATX_WANTED = 0x307  # STATX_TYPE, STATX_MODE, STATX_NLINK, STATX_INO, STATX_SIZE
+_STATX_WANTED = 0x347  # STATX_TYPE, STATX_MODE, STATX_NLINK, STATX_MTIME, STATX_INO, STATX_SIZE
+_STATX_INO = 0x100
 _FICLONE = 0x40049409  # _IOW(0x94, 9, int), see ioctl_ficlone(2)
 _FICLONE_ELSEWHERE = 0x80049409
 _OTHER_IOCTLS = ("alpha", "mips", "parisc", "ppc", "sparc")  # architectures that number writing differently
@@ -108,7 +112,11 @@ class _Statx(ctypes.Structure):
         ("pad", ctypes.c_uint16),
         ("stx_ino", ctypes.c_uint64),
         ("stx_size", ctypes.c_uint64),
-        ("before_devices", ctypes.c_byte * 88),
+        ("before_times", ctypes.c_byte * 16),
+        ("other_times", ctypes.c_byte * 48),
+        ("stx_mtime_seconds", ctypes.c_int64),
+        ("stx_mtime_nanoseconds", ctypes.c_uint32),
+        ("before_devices", ctypes.c_byte * 12),
         ("stx_dev_major", ctypes.c_uint32),
         ("stx_dev_minor", ctypes.c_uint32),
         ("rest", ctypes.c_byte * 112),
@@ -140,6 +148,26 @@ def cached_status(path: str) -> tuple[Identity, int, int, int]:
     found = _statx_now
     identity = Identity(os.makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)
     return identity, found.stx_mode, found.stx_size, found.stx_nlink
+
+
+def cached_time(path: str) -> int:
+    """Return when the content was changed, in nanoseconds since 1970, as `cached_identity` gets it; raises OSError."""
+    if _statx is None:
+        return os.stat(path).st_mtime_ns
+    cached_status(path)
+    return int(_statx_now.stx_mtime_seconds * 1_000_000_000 + _statx_now.stx_mtime_nanoseconds)
+
+
+def keeps_its_number(path: str) -> bool:
+    """Tell whether a file has the same inode number at two looks, for which its filesystem is asked; raises OSError."""
+    if _statx is None:
+        return os.lstat(path).st_ino == os.lstat(path).st_ino
+    numbers = set()
+    flags = _AT_STATX_FORCE_SYNC | _AT_SYMLINK_NOFOLLOW
+    for _ in range(2):
+        _raise_errno(_statx(_AT_FDCWD, os.fsencode(path), flags, _STATX_INO, _statx_now_pointer))
+        numbers.add(_statx_now.stx_ino)
+    return len(numbers) == 1
 
 
 def statx_attributes(parent_fd: int, name: str) -> int:

@@ -1,13 +1,17 @@
 """Acts. Which files has a transaction taken out of the root, and who outlives their deletion?
 
-As long as the backups are kept, they tell. When they go, the files that some process still has are noted in
+As long as the backups are kept, they tell. Where a backup could only be a copy (`transaction/swap`), the original has
+no name any more, and the plan says which inode it was; size and time tell it from a later file with that number. When
+the backups go, the files that some process still has are noted in
 `private/outlived.json` with what identifies them, until the last of these processes ends or the machine reboots.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from intact.model.actions import Remove, Replace
-from intact.model.objects import Identity, Kind
+from intact.model.objects import Identity, Kind, Observed
 from intact.model.paths import RelPath
 from intact.state.database import Database
 from intact.state.layout import StateLayout
@@ -16,29 +20,86 @@ from intact.state.publishing import publish
 from intact.system.port import Disk
 from intact.system.process_facts import boot_identity
 from intact.system.processes import find_uses, has_kept
-from intact.transaction.plan_text import TransactionPlan
+from intact.system.syscalls import keeps_its_number
+from intact.transaction.plan_text import Step, TransactionPlan
 
-__all__ = ["note_outlived", "outlived_files", "packages_before", "replaced_files"]
+__all__ = [
+    "ReplacedFile",
+    "note_outlived",
+    "outlived_files",
+    "packages_before",
+    "replaced_files",
+    "unrecognisable",
+]
 
 
-def replaced_files(disk: Disk, plan: TransactionPlan) -> dict[Identity, tuple[RelPath, RelPath]]:
-    """Return what each regular file of the backups was called in the root, and where it is now."""
-    found: dict[Identity, tuple[RelPath, RelPath]] = {}
-    for step in plan.steps:
-        action = step.action
-        if not isinstance(action, Replace | Remove):
+@dataclass(frozen=True, slots=True)
+class ReplacedFile:
+    """A regular file that was taken out of the root.
+
+    Attributes:
+        location: where it stood.
+        place: its backup; None if that is another file, a copy, and this one has no name.
+        size: in bytes.
+        mtime_ns: nanoseconds since 1970.
+    """
+
+    location: RelPath
+    place: RelPath | None
+    size: int
+    mtime_ns: int
+
+    def host_path(self, disk: Disk) -> Path | None:
+        """Return the host's name of it; None if it has none."""
+        return None if self.place is None else disk.host_path(self.place)
+
+
+def replaced_files(disk: Disk, plan: TransactionPlan) -> dict[Identity, ReplacedFile]:
+    """Return the regular files that were taken out; one whose backup is a copy is there twice, as itself and as the copy."""
+    found: dict[Identity, ReplacedFile] = {}
+    for location, place, old in _backups(plan):
+        backup = disk.identity(place)
+        if backup is None:
             continue
-        files = [(action.path, step.slot)] if action.old.kind is Kind.FILE else []
-        files += [
-            (node.path, RelPath(step.slot + node.path[len(action.path) :]))
-            for node in action.was_below
-            if node.old.kind is Kind.FILE
-        ]
-        for location, place in files:
-            identity = disk.identity(place)
-            if identity is not None and identity != disk.identity(location):
-                found.setdefault(identity, (location, place))
+        live = disk.identity(location)
+        original = Identity(backup.device, old.inode)
+        for identity, at in ((backup, place), *([(original, None)] if original != backup else [])):
+            if identity != live:
+                found.setdefault(identity, ReplacedFile(location, at, old.size, old.mtime_ns))
     return found
+
+
+def unrecognisable(disk: Disk, plan: TransactionPlan) -> list[RelPath]:
+    """Name replaced files that could not be recognised in a process: their inode numbers change with every look."""
+    found = []
+    for location, place, old in _backups(plan):
+        backup = disk.identity(place)
+        # Where the number is what it was, nobody has to be asked.
+        if backup is not None and backup.inode != old.inode and not _keeps_its_number(disk, place):
+            found.append(location)
+    return found
+
+
+def _keeps_its_number(disk: Disk, place: RelPath) -> bool:
+    try:
+        return keeps_its_number(str(disk.host_path(place)))
+    except OSError:
+        return False
+
+
+def _backups(plan: TransactionPlan) -> Iterator[tuple[RelPath, RelPath, Observed]]:
+    """Yield location, slot and what was there, of each regular file."""
+    for step in plan.steps:
+        if isinstance(step.action, Replace | Remove):
+            yield from _files_of(step, step.action)
+
+
+def _files_of(step: Step, action: Replace | Remove) -> Iterator[tuple[RelPath, RelPath, Observed]]:
+    if action.old.kind is Kind.FILE:
+        yield action.path, step.slot, action.old
+    for node in action.was_below:
+        if node.old.kind is Kind.FILE:
+            yield node.path, RelPath(step.slot + node.path[len(action.path) :]), node.old
 
 
 def packages_before(
@@ -74,9 +135,14 @@ def note_outlived(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> Non
     going = replaced_files(disk, plan)
     if not going and not before:
         return
-    wanted = {one: disk.host_path(place) for one, (_, place) in going.items()} | dict.fromkeys(before)
+    wanted = {one: old.host_path(disk) for one, old in going.items()} | dict.fromkeys(before)
     uses = find_uses(wanted).uses
-    used = {one.identity for one in uses if one.identity in going}
+    used = {
+        one.identity
+        for one in uses
+        if (old := going.get(one.identity)) is not None
+        and (old.place is not None or has_kept(one, old.size, old.mtime_ns))
+    }
     staying = {
         identity: one
         for identity, one in before.items()
@@ -88,19 +154,18 @@ def note_outlived(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> Non
 
 
 def _described(
-    disk: Disk, layout: StateLayout, plan: TransactionPlan, used: Mapping[Identity, tuple[RelPath, RelPath]]
+    disk: Disk, layout: StateLayout, plan: TransactionPlan, used: Mapping[Identity, ReplacedFile]
 ) -> list[OutlivedFile]:
     if not used:
         return []
-    owners = packages_before(disk, layout, plan.transaction, [location for location, _ in used.values()])
+    owners = packages_before(disk, layout, plan.transaction, [old.location for old in used.values()])
     found = []
-    for identity, (location, place) in sorted(used.items()):
-        seen = disk.observe(place)
+    for identity, old in sorted(used.items(), key=lambda one: one[0]):
+        seen = old if old.place is None else disk.observe(old.place)
         if seen is not None:
-            package, version = owners.get(location, ("", ""))
-            found.append(
-                OutlivedFile(plan.transaction, location, package, version, identity, seen.size, seen.mtime_ns)
-            )
+            package, version = owners.get(old.location, ("", ""))
+            content = (seen.size, seen.mtime_ns)
+            found.append(OutlivedFile(plan.transaction, old.location, package, version, identity, *content))
     return found
 
 
