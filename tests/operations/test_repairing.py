@@ -256,6 +256,38 @@ def test_a_directory_with_something_in_it_is_no_place_for_a_file(workshop: Works
     assert differences(workshop) == []
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_link_in_the_place_of_a_directory_is_told_and_the_rest_is_repaired(
+    *, dry_run: bool, workshop: Workshop
+) -> None:
+    workshop.install(TOOL)
+    share = workshop.path / "usr/share/tool"
+    share.rename(share.with_name("elsewhere"))
+    share.symlink_to("elsewhere")
+    (workshop.path / "usr/bin/rights").unlink()
+    found = differences(workshop)
+    assert "/usr/share/tool/data unreachable" in found
+    assert not [one for one in found if one.startswith("/usr/share/tool/") and one.endswith("missing")]
+    done = repaired(workshop, dry_run=dry_run, bundles=(workshop.bundle(TOOL),), allow_unsigned=True)
+    assert len(done.receipt.plan.actions) == 1
+    (told,) = done.left
+    assert told.startswith("/usr/share/tool: a link to elsewhere stands where the directory was")
+    assert (share / "data").read_text().startswith("data of one")
+    assert (workshop.path / "usr/bin/rights").exists() is not dry_run
+
+
+def test_a_file_in_the_place_of_a_directory_gives_way_where_a_package_has_the_directory(
+    workshop: Workshop,
+) -> None:
+    inside = Package("inside", "1", directory("opt/in", 0o750), symlink("opt/in/link", "x"))
+    workshop.install(inside)
+    shutil.rmtree(workshop.path / "opt/in")
+    (workshop.path / "opt/in").write_text("a person's")
+    assert differences(workshop) == ["/opt/in type", "/opt/in/link unreachable"]
+    assert repaired(workshop).left == ()
+    assert differences(workshop) == []
+
+
 def test_edited_configuration_stays_unless_asked_for(workshop: Workshop) -> None:
     workshop.install(TOOL)
     workshop.install(SECOND)

@@ -5,7 +5,7 @@ and time are still those with which it was installed.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
@@ -15,7 +15,7 @@ from intact.plan.change import Change
 from intact.state.layout import mount_of
 from intact.system.port import Disk
 
-__all__ = ["observe_locations", "survey_terrain", "with_rights"]
+__all__ = ["Obstacle", "in_the_way", "observe_locations", "survey_terrain", "with_rights"]
 
 _OVERLAYFS = 0x794C7630
 _EXECUTABLE = 0o111
@@ -51,6 +51,32 @@ def observe_locations(
             seen = seen.with_digest(known) if known else disk.observe_content(location, xattrs=has_rights)
         found[location] = seen
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What stands where a directory should be."""
+
+    location: RelPath
+    seen: Observed
+
+    def __str__(self) -> str:
+        is_link = self.seen.kind is Kind.SYMLINK
+        return f"a link to {self.seen.target}" if is_link else f"a {self.seen.kind.value}"
+
+
+def in_the_way(disk: Disk, location: RelPath) -> Obstacle | None:
+    """Return what stands where a directory on the way to `location` should be; None if nothing does.
+
+    A link to a directory is in the way, too: what lies behind it is not what was put at `location`.
+    """
+    for directory in location.ancestors:
+        seen = disk.observe(directory)
+        if seen is None:
+            return None
+        if seen.kind is not Kind.DIRECTORY:
+            return Obstacle(directory, seen)
+    return None
 
 
 def _is_untouched(owned: OwnedEntry, seen: Observed) -> bool:

@@ -7,6 +7,7 @@ from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
 from intact.operations.known import insist_on_installed
 from intact.operations.root import Environment, Root
+from intact.operations.survey import in_the_way
 from intact.plan.sharing import is_as_somebody_says
 
 __all__ = ["Difference", "Verification", "verify"]
@@ -17,7 +18,7 @@ class Difference:
     """One path that is not as it was installed.
 
     Attributes:
-        what: ``missing``, ``type``, ``content``, ``target``, ``mode``, ``owner`` or ``rights``.
+        what: ``missing``, ``unreachable``, ``type``, ``content``, ``target``, ``mode``, ``owner`` or ``rights``.
         expected: as text, for people.
         is_config: a local edit of a configuration file, which is nobody's fault.
     """
@@ -73,7 +74,7 @@ def verify(root: Root, names: Sequence[str], environment: Environment) -> Verifi
 def _differences(root: Root, entry: OwnedEntry) -> list[Difference]:
     seen = root.disk.observe(entry.location, xattrs=bool(entry.xattrs))
     if seen is None:
-        return [_difference(entry, "missing", entry.kind.value, "nothing")]
+        return [_absence(root, entry)]
     if seen.kind is not entry.kind and not _is_linked_directory(entry, seen):
         return [_difference(entry, "type", entry.kind.value, seen.kind.value)]
     found = []
@@ -92,6 +93,13 @@ def _differences(root: Root, entry: OwnedEntry) -> list[Difference]:
     return found
 
 
+def _absence(root: Root, entry: OwnedEntry) -> Difference:
+    obstacle = in_the_way(root.disk, entry.location)
+    if obstacle is None:
+        return _difference(entry, "missing", entry.kind.value, "nothing")
+    return _difference(entry, "unreachable", f"the directory /{obstacle.location}", str(obstacle))
+
+
 def _is_linked_directory(entry: OwnedEntry, seen: Observed) -> bool:
     """An administrator may move a directory elsewhere and leave a link."""
     return entry.kind is Kind.DIRECTORY and seen.kind is Kind.SYMLINK
@@ -107,5 +115,5 @@ def _content_difference(root: Root, entry: OwnedEntry, seen: Observed) -> list[D
 
 
 def _difference(entry: OwnedEntry, what: str, expected: str, found: str) -> Difference:
-    is_config = entry.config and what in {"content", "missing", "mode", "owner"}
+    is_config = entry.config and what in {"content", "missing", "unreachable", "mode", "owner"}
     return Difference(entry.package, f"/{entry.location}", what, expected, found, is_config)
