@@ -22,7 +22,7 @@ from intact.operations.survey import Obstacle, in_the_way, observe_locations, su
 from intact.operations.trusting import read_trust_store
 from intact.operations.ways import open_ways
 from intact.plan.assemble import assemble
-from intact.plan.repairing import Repair, decide_repair, is_broken, needed_content
+from intact.plan.repairing import Repair, decide_repair, is_apart, is_broken, needed_content
 from intact.plan.sharing import decisive, is_as_somebody_says
 from intact.state.database import Database
 from intact.transaction.deleting import drop_tree
@@ -94,11 +94,12 @@ def repair(
     with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
         insist_on_installed(database, names)
         entries = _entries(root, database, names)
-        observed = observe_locations(root.disk, entries, {at: [one] for at, one in entries.items()})
+        owned = {at: [one] for at, one in entries.items()}
+        observed = observe_locations(root.disk, entries, owned, rights=True)
         unreachable = _unreachable(root, entries, observed)
         blocked = _blocked(unreachable, entries, config=options.config)
         entries = {at: one for at, one in entries.items() if at not in unreachable}
-        broken = [one for at, one in entries.items() if is_broken(one, observed[at])]
+        broken = _broken(entries, observed)
         wanted = _with_other_names(entries, [one for one in broken if options.config or not one.config])
         needed = needed_content(wanted, observed)
         try:
@@ -140,6 +141,20 @@ def _entries(root: Root, database: Database, names: Sequence[str]) -> dict[RelPa
         else:
             found[at] = decisive(entries)
     return dict(sorted(found.items()))
+
+
+def _broken(
+    entries: Mapping[RelPath, OwnedEntry], observed: Mapping[RelPath, Observed | None]
+) -> list[OwnedEntry]:
+    return [
+        one
+        for at, one in entries.items()
+        if is_broken(one, observed[at])
+        or (
+            one.hardlink is not None
+            and is_apart(one, entries.get(one.hardlink), observed[at], observed.get(one.hardlink))
+        )
+    ]
 
 
 def _unreachable(

@@ -26,6 +26,8 @@ def observe_locations(
     locations: Iterable[RelPath],
     owned: Mapping[RelPath, Sequence[OwnedEntry]],
     staying: Container[RelPath] = (),
+    *,
+    rights: bool = False,
 ) -> dict[RelPath, Observed | None]:
     """Describe what stands at each location, files with their digest.
 
@@ -35,6 +37,7 @@ def observe_locations(
     Args:
         owned: what the database says about the locations.
         staying: locations whose content does not change, so that a quick look is enough.
+        rights: extended attributes of all files, too, and not only where a package brought some.
     """
     found: dict[RelPath, Observed | None] = {}
     for location in sorted(set(locations)):
@@ -42,7 +45,7 @@ def observe_locations(
             found[location] = None
             continue
         before = owned.get(location)
-        has_rights = bool(before and before[0].xattrs)
+        has_rights = rights or bool(before and before[0].xattrs)
         seen = disk.observe(location, xattrs=has_rights)
         if seen is not None and seen.kind is Kind.FILE:
             is_settled = location in staying and before and _is_untouched(before[0], seen)

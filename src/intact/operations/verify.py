@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from intact.model.entries import Xattrs
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
 from intact.operations.known import insist_on_installed
 from intact.operations.root import Environment, Root
 from intact.operations.survey import in_the_way
+from intact.plan.repairing import differing_rights, is_apart
 from intact.plan.sharing import is_as_somebody_says
 
 __all__ = ["Difference", "Verification", "verify"]
@@ -18,7 +20,8 @@ class Difference:
     """One path that is not as it was installed.
 
     Attributes:
-        what: ``missing``, ``unreachable``, ``type``, ``content``, ``target``, ``mode``, ``owner`` or ``rights``.
+        what: ``missing``, ``unreachable``, ``type``, ``content``, ``target``, ``mode``, ``owner``, ``rights`` (extended
+            attributes) or ``hardlink``.
         expected: as text, for people.
         is_config: a local edit of a configuration file, which is nobody's fault.
     """
@@ -60,10 +63,13 @@ def verify(root: Root, names: Sequence[str], environment: Environment) -> Verifi
         chosen = sorted(set(names)) or [one.identity.name for one in database.packages()]
         entries = [entry for name in chosen for entry in database.entries(name)]
         shared = database.owners(one.location for one in entries if one.kind is Kind.DIRECTORY)
+    files = {(one.package, one.location): one for one in entries if one.kind is Kind.FILE}
     found: list[Difference] = []
     for number, entry in enumerate(entries, 1):
         environment.tell_progress("verify", number, len(entries))
         differences = _differences(root, entry)
+        if entry.hardlink is not None and not differences:
+            differences = _separation(root, entry, files.get((entry.package, entry.hardlink)))
         others = shared.get(entry.location, ())
         if differences and len(others) > 1 and is_as_somebody_says(others, root.disk.observe(entry.location)):
             continue
@@ -72,7 +78,7 @@ def verify(root: Root, names: Sequence[str], environment: Environment) -> Verifi
 
 
 def _differences(root: Root, entry: OwnedEntry) -> list[Difference]:
-    seen = root.disk.observe(entry.location, xattrs=bool(entry.xattrs))
+    seen = root.disk.observe(entry.location, xattrs=entry.kind is Kind.FILE or bool(entry.xattrs))
     if seen is None:
         return [_absence(root, entry)]
     if seen.kind is not entry.kind and not _is_linked_directory(entry, seen):
@@ -83,14 +89,28 @@ def _differences(root: Root, entry: OwnedEntry) -> list[Difference]:
     if entry.kind is not Kind.SYMLINK and seen.kind is not Kind.SYMLINK:
         if seen.mode != entry.mode:
             found.append(_difference(entry, "mode", f"{entry.mode:04o}", f"{seen.mode:04o}"))
-        missing = sorted({name for name, _ in entry.xattrs} - {name for name, _ in seen.xattrs})
-        if missing:
-            found.append(_difference(entry, "rights", ", ".join(missing), "nothing"))
+        found += [
+            _difference(entry, "rights", _attribute(entry.xattrs, name), _attribute(seen.xattrs, name))
+            for name in differing_rights(entry, seen)
+        ]
     if (seen.uid, seen.gid) != (entry.uid, entry.gid):
         found.append(_difference(entry, "owner", f"{entry.uid}:{entry.gid}", f"{seen.uid}:{seen.gid}"))
     if entry.kind is Kind.FILE:
         found += _content_difference(root, entry, seen)
     return found
+
+
+def _attribute(xattrs: Xattrs, name: str) -> str:
+    value = dict(xattrs).get(name)
+    return f"no {name}" if value is None else f"{name} ({value.hex()})"
+
+
+def _separation(root: Root, entry: OwnedEntry, first: OwnedEntry | None) -> list[Difference]:
+    seen = root.disk.observe(entry.location)
+    seen_first = None if first is None else root.disk.observe(first.location)
+    if not is_apart(entry, first, seen, seen_first):
+        return []
+    return [_difference(entry, "hardlink", f"a further name of /{entry.hardlink}", "a file of its own")]
 
 
 def _absence(root: Root, entry: OwnedEntry) -> Difference:
