@@ -21,11 +21,18 @@ case "$1 $3" in
     [ -e PLACE/hangs ] && exec sleep 100
     kill $(cat PLACE/pid); : >PLACE/pid
     if grep -q good PLACE/root/opt/web.conf; then
-        PLACE/root/opt/web 1000 </dev/null >/dev/null 2>&1 &
+        if [ -e PLACE/crashes ]; then
+            (sleep 0.3; : >PLACE/pid) </dev/null >/dev/null 2>&1 &
+        else
+            PLACE/root/opt/web 1000 </dev/null >/dev/null 2>&1 &
+        fi
         echo $! >PLACE/pid
     fi;;
 "is-active web.service")
     if [ -s PLACE/pid ]; then echo active; else echo failed; exit 3; fi;;
+"show --")
+    echo "MainPID=$(cat PLACE/pid)"
+    if [ -e PLACE/flaps ]; then wc -l <PLACE/asked | sed s/^/NRestarts=/; else echo NRestarts=0; fi;;
 *) echo "Unit $3 not found."; exit 5;;
 esac
 """
@@ -71,19 +78,19 @@ def _started(desk: Desk, group: Path | None = None, program: str = "opt/web") ->
     return process
 
 
-def _bundle(desk: Desk, version: str, conf: str) -> str:
-    place = desk.place / f"web-{version}"
+def _bundle(desk: Desk, version: str, conf: str, name: str = "web") -> str:
+    place = desk.place / f"{name}-{version}"
     place.mkdir()
-    (place / "web").write_bytes(Path("/bin/sleep").read_bytes() + version.encode())
-    (place / "web").chmod(0o755)
-    (place / "web.conf").write_text(conf)
-    manifest = desk.place / f"web-{version}.toml"
+    (place / name).write_bytes(Path("/bin/sleep").read_bytes() + version.encode())
+    (place / name).chmod(0o755)
+    (place / f"{name}.conf").write_text(conf)
+    manifest = desk.place / f"{name}-{version}.toml"
     manifest.write_text(
-        f'format = 1\n[package]\nname = "web"\nversion = "{version}"\narchitecture = "all"\n'
-        f'[[tree]]\nsource = "web-{version}"\npath = "opt"\n'
+        f'format = 1\n[package]\nname = "{name}"\nversion = "{version}"\narchitecture = "all"\n'
+        f'[[tree]]\nsource = "{name}-{version}"\npath = "opt"\n'
     )
-    desk.good("build", str(manifest), "-o", f"web-{version}.tar.zst")
-    return f"web-{version}.tar.zst"
+    desk.good("build", str(manifest), "-o", f"{name}-{version}.tar.zst")
+    return f"{name}-{version}.tar.zst"
 
 
 @pytest.fixture
@@ -184,7 +191,37 @@ def test_a_unit_is_restarted_and_then_nobody_uses_old_files(systemd: Desk) -> No
         [],
         None,
     )
-    assert (systemd.place / "asked").read_text() == "restart -- web.service\nis-active -- web.service\n"
+    asked = (systemd.place / "asked").read_text().splitlines()
+    assert asked[:2] == ["restart -- web.service", "is-active -- web.service"]
+    look = "show --property=NRestarts,MainPID -- web.service"
+    assert set(asked[2:]) == {"is-active -- web.service", look}
+    assert asked.count(look) == 2
+
+
+@pytest.mark.parametrize(
+    ("weakness", "told"), [("crashes", "it was up, but not for 2 s"), ("flaps", "systemd started it again")]
+)
+def test_a_unit_that_ends_a_moment_after_its_start_is_not_up(weakness: str, told: str, systemd: Desk) -> None:
+    _upgrade(systemd)
+    (systemd.place / weakness).touch()
+    result = systemd("ps", "--restart", "--yes")
+    assert result.code == 1
+    assert told in result.err
+    if weakness == "crashes":
+        return
+    assert systemd("ps", "--restart", "--yes", "--settle", "0").code == 0
+
+
+def test_what_a_rollback_undoes_is_told_before_it_happens(systemd: Desk) -> None:
+    """Everything since the oldest transaction, another package's upgrade, too."""
+    _upgrade(systemd, "bad")
+    other = _bundle(systemd, "1", "other", name="other")
+    systemd.good("install", "--allow-unsigned", other)
+    result = systemd("--json", "ps", "--restart", "--yes", "--rollback")
+    assert (result.code, result.json["rolled_back"], result.json["undone"]) == (8, 4, [3, 2])
+    assert "the way back to before transaction 2 undoes:" in result.err
+    assert "  transaction 3: install other 1\n  transaction 2: upgrade web 1 → 2\n" in result.err
+    assert not (systemd.root / "opt/other").exists()
 
 
 def test_what_was_not_asked_for_does_not_count_after_a_restart_either(systemd: Desk) -> None:
