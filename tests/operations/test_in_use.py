@@ -218,6 +218,39 @@ def test_a_process_whose_main_thread_has_ended_is_told(workshop: Workshop) -> No
             running.kill()
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["the kernel compares", "the kernel does not compare"])
+def test_a_thread_with_descriptors_of_its_own_is_looked_at(
+    *, told: bool, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.install(_package("1"))
+    words = workshop.path / "usr/share/words"
+    code = (
+        "import ctypes, threading, time\n"
+        "def leave():\n"
+        "    assert ctypes.CDLL(None).unshare(0x400) == 0\n"
+        f"    kept = open({str(words)!r})\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(1000)\n"
+        "threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+        "threading.Thread(target=leave).start()\n"
+    )
+    if not told:
+        monkeypatch.setattr("intact.system.processes.share_descriptors", lambda *_: None)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as running:
+        try:
+            assert running.stdout is not None
+            assert running.stdout.readline() == b"ready\n"
+            assert str(words) not in [
+                str(one.readlink()) for one in Path(f"/proc/{running.pid}/fd").iterdir()
+            ]
+            workshop.install(_package("2"))
+            assert _uses(workshop) == {(running.pid, "open file", "/usr/share/words")}
+            (held,) = held_files(pids={running.pid}, sizes={words.stat().st_size})
+            assert held.pid == running.pid
+        finally:
+            running.kill()
+
+
 def test_a_process_is_told_once_for_each_way_and_file(workshop: Workshop) -> None:
     workshop.install(_package("1"))
     tool = workshop.path / "usr/bin/tool"

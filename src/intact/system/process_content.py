@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from intact.model.entries import Digest
 from intact.model.objects import Identity
-from intact.system.processes import each_once, entry_of, processes_listed
+from intact.system.processes import descriptor_tables, each_once, entry_of, processes_listed
 from intact.system.syscalls import cached_status
 
 __all__ = ["HeldFile", "copy_held", "held_files", "name_in_proc", "opened_held"]
@@ -77,10 +77,11 @@ def held_files(
 def _links(pid: int) -> Iterator[tuple[str, str]]:
     door = entry_of(pid)
     yield "exe", f"/proc/{door}/exe"
-    for how in ("map_files", "fd"):
+    tables, _ = descriptor_tables(pid, door)
+    for how, entry in (("map_files", door), *(("fd", one) for one in tables)):
         with suppress(OSError):
-            for name in os.listdir(f"/proc/{door}/{how}"):
-                yield how, f"/proc/{door}/{how}/{name}"
+            for name in os.listdir(f"/proc/{entry}/{how}"):
+                yield how, f"/proc/{entry}/{how}/{name}"
 
 
 def name_in_proc(path: Path) -> str:

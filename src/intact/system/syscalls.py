@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import os
+from collections.abc import Container, Iterable, Iterator
 
 from intact.model.objects import Identity
 
@@ -15,9 +16,11 @@ __all__ = [
     "cached_status",
     "cached_time",
     "clone_file",
+    "having_inodes",
     "keeps_its_number",
     "link_open_file",
     "renameat2",
+    "share_descriptors",
     "statfs_magic",
     "statx_attributes",
     "syncfs",
@@ -47,6 +50,18 @@ _RENAMEAT2_NUMBER = {
     "i686": 353,
     "ppc64le": 357,
     "s390x": 347,
+}
+
+
+_KCMP_FILES = 2  # include/uapi/linux/kcmp.h
+_KCMP_NUMBER = {
+    "x86_64": 312,
+    "aarch64": 272,
+    "riscv64": 272,
+    "armv7l": 378,
+    "i686": 349,
+    "ppc64le": 354,
+    "s390x": 343,
 }
 
 
@@ -137,6 +152,29 @@ def cached_identity(path: str) -> Identity:
     one. Meant for the links in /proc, which lead to opened objects; not for use by several threads.
     """
     return cached_status(path)[0]
+
+
+def having_inodes(directory_fd: int, names: Iterable[str], inodes: Container[int]) -> Iterator[str]:
+    """Yield the names in an opened directory that lead to one of these inode numbers, or where that cannot be seen.
+
+    The cheapest look that there is, for very many names: what is yielded has to be looked at once more.
+    """
+    if _statx is None:
+        yield from names
+        return
+    for name in names:
+        result = _statx(directory_fd, name.encode(), _AT_STATX_DONT_SYNC, _STATX_INO, _statx_now_pointer)
+        if result != 0 or _statx_now.stx_ino in inodes:
+            yield name
+
+
+def share_descriptors(one: int, other: int) -> bool | None:
+    """Tell whether two threads have one table of descriptors (kcmp(2)); None where that is not told to us."""
+    number = _KCMP_NUMBER.get(os.uname().machine)
+    if number is None:
+        return None
+    found = _libc.syscall(ctypes.c_long(number), one, other, _KCMP_FILES, 0, 0)
+    return None if found < 0 else found == 0
 
 
 def cached_status(path: str) -> tuple[Identity, int, int, int]:
