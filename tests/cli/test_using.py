@@ -1,16 +1,19 @@
 """`pkg ps`, `--restart`, `repair` and `rescue`, as people and scripts use them."""
 
+import json
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from support.command_line import Desk
+from intact.system.process_content import Copied, copy_held
+from support.command_line import PKG, Desk
 from support.json_schema import faults
 
 SYSTEMCTL = """#!/bin/sh
@@ -380,10 +383,139 @@ def test_two_deleted_files_of_one_name_are_not_mixed_up(desk: Desk) -> None:
         with name.open():
             name.unlink()
             result = desk("rescue", "log", "-o", "saved")
-    # One process has both: only another way of naming them could tell.
+            assert not (desk.place / "saved").exists()
+            commands = [line.partition(": pkg ")[2].split() for line in result.err.splitlines()]
+            rescued = []
+            for words in filter(None, commands):
+                assert desk(*words).code == 0
+                rescued.append((desk.place / "saved").read_text())
+    # One process has both: so each is named by its descriptor, with the command to type.
     assert result.code == 1
-    assert result.err.count(f"process {os.getpid()}: 3 bytes") == 2
+    assert result.err.count(f"process {os.getpid()}: 3 bytes, sha256 ") == 2
+    assert sorted(rescued) == ["one", "two"]
+
+
+def test_what_is_no_file_of_a_process_cannot_be_named_by_its_descriptor(desk: Desk) -> None:
+    reading, writing = os.pipe()
+    try:
+        for link in (f"/proc/{os.getpid()}/fd/{reading}", f"/proc/{os.getpid()}/fd/99999"):
+            refused = desk("rescue", link, "-o", "saved")
+            assert (refused.code, link in refused.err) == (1, True)
+    finally:
+        os.close(reading)
+        os.close(writing)
     assert not (desk.place / "saved").exists()
+
+
+def test_a_name_of_any_bytes_can_be_rescued(desk: Desk) -> None:
+    name = desk.root / "b\udcff\n"
+    name.write_text("any")
+    with name.open():
+        name.unlink()
+        assert desk("rescue", name.name, "-o", "saved").code == 0
+    assert (desk.place / "saved").read_text() == "any"
+    assert desk("rescue", "/", "-o", "saved").code == 2
+
+
+def test_a_file_behind_a_link_that_others_could_change_is_rescued(web: Desk) -> None:
+    """Nothing is put there; it is only read from a process."""
+    (web.root / "tmp/real").mkdir(parents=True)
+    (web.root / "tmp").chmod(0o1777)
+    (web.root / "tmp/link").symlink_to("real")
+    name = web.root / "tmp/link/file"
+    name.write_text("content")
+    with name.open():
+        name.unlink()
+        assert web("rescue", "/tmp/link/file", "-o", "saved").code == 0
+    assert (web.place / "saved").read_text() == "content"
+
+
+def test_who_sits_in_a_deleted_directory_can_rescue_by_absolute_paths(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = desk.root / "gone/file"
+    name.parent.mkdir()
+    name.write_text("content")
+    with name.open():
+        shutil.rmtree(name.parent)
+        (desk.place / "here").mkdir()
+        monkeypatch.chdir(desk.place / "here")
+        (desk.place / "here").rmdir()
+        assert desk.bare("rescue", name, "-o", desk.place / "saved").code == 0
+        refused = desk.bare("rescue", "file", "-o", desk.place / "other")
+        monkeypatch.chdir(desk.place)
+    assert (refused.code, "was deleted" in refused.err) == (2, True)
+    assert (desk.place / "saved").read_text() == "content"
+
+
+def test_holes_stay_holes(desk: Desk) -> None:
+    name = desk.root / "sparse"
+    with name.open("wb") as file:
+        file.write(b"start")
+        file.seek(50 << 20)
+        file.write(b"middle")
+        file.truncate(100 << 20)
+    content = name.read_bytes()
+    with name.open():
+        name.unlink()
+        assert desk("rescue", "sparse", "-o", "saved").code == 0
+    saved = desk.place / "saved"
+    assert saved.read_bytes() == content
+    assert saved.stat().st_blocks * 512 < 1 << 20
+
+
+def test_the_end_of_a_growing_file_is_where_it_was_when_it_was_opened(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = desk.root / "log"
+    name.write_text("before")
+    with name.open("a") as file:
+        name.unlink()
+
+        def grow(source: BinaryIO, *words: Callable[..., object]) -> Copied:
+            def write(data: bytes) -> object:
+                file.write("after" * 1000)
+                file.flush()
+                return words[0](data)
+
+            return copy_held(source, write, *words[1:])
+
+        monkeypatch.setattr("intact.operations.rescuing.copy_held", grow)
+        result = desk("rescue", "log", "-o", "saved")
+        document = desk("--json", "rescue", "log", "-o", "other").json
+    assert (desk.place / "saved").read_text() == "before"
+    assert "warning: the file grew by 4.9 KiB while it was copied; that is not in the copy" in result.out
+    assert (document["growth"], document["stable"], faults(document, "rescue")) == (5000, False, [])
+
+
+def test_a_file_that_is_not_what_the_package_has_is_told_so(web: Desk) -> None:
+    conf = web.root / "opt/web.conf"
+    conf.write_text("edited")
+    with conf.open():
+        conf.unlink()
+        result = web("rescue", "/opt/web.conf", "-o", "saved")
+        document = web("--json", "rescue", "/opt/web.conf", "-o", "saved").json
+    assert "not proven: it differs from what web installed" in result.out
+    assert (document["differs_from"], document["proven"], faults(document, "rescue")) == ("web", False, [])
+
+
+def test_who_gave_us_a_descriptor_is_named_and_not_we(desk: Desk) -> None:
+    name = desk.root / "log"
+    name.write_text("given")
+    with name.open() as opened:
+        name.unlink()
+        words: list[str | Path] = [
+            PKG,
+            "--root",
+            desk.root,
+            "--json",
+            "rescue",
+            "log",
+            "-o",
+            desk.place / "saved",
+        ]
+        done = subprocess.run(words, pass_fds=[opened.fileno()], capture_output=True, check=True)
+    assert json.loads(done.stdout)["pid"] == os.getpid()
 
 
 def test_what_nobody_has_leaves_the_output_alone(desk: Desk) -> None:
