@@ -178,11 +178,23 @@ def _content(file: HeldFile) -> str:
 
 def _mode(source: BinaryIO) -> int:
     """Let nobody read the copy who could not read the file; and no copy gets its set-id bits."""
-    return os.fstat(source.fileno()).st_mode & 0o777
+    status = os.fstat(source.fileno())
+    mode = status.st_mode & 0o777
+    return mode if os.geteuid() == 0 or status.st_gid in {os.getegid(), *os.getgroups()} else mode & ~0o070
+
+
+def _give_owner(source: BinaryIO, target: BinaryIO) -> None:
+    """Give the copy the file's owner and group, as far as we may; its rights mean the same people then."""
+    status = os.fstat(source.fileno())
+    if os.geteuid() == 0:
+        os.fchown(target.fileno(), status.st_uid, status.st_gid)
+    elif status.st_gid in {os.getegid(), *os.getgroups()}:
+        os.fchown(target.fileno(), -1, status.st_gid)
 
 
 def _copy(file: HeldFile, output: Path, recorded: _Recorded, *, must_be_proven: bool = False) -> Rescued:
     with opened_held(file) as source, replace_file(output, _mode(source)) as target:
+        _give_owner(source, target)
         copied = copy_held(source, target.write, lambda count: target.seek(count, os.SEEK_CUR))
         target.truncate()  # a hole at the end
         if must_be_proven and copied.digest not in recorded:
