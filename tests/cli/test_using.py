@@ -81,7 +81,7 @@ def _started(desk: Desk, group: Path | None = None, program: str = "opt/web") ->
     return process
 
 
-def _bundle(desk: Desk, version: str, conf: str, name: str = "web") -> str:
+def _bundle(desk: Desk, version: str, conf: str, name: str = "web", *, config: bool = False) -> str:
     place = desk.place / f"{name}-{version}"
     place.mkdir()
     (place / name).write_bytes(Path("/bin/sleep").read_bytes() + version.encode())
@@ -90,7 +90,7 @@ def _bundle(desk: Desk, version: str, conf: str, name: str = "web") -> str:
     manifest = desk.place / f"{name}-{version}.toml"
     manifest.write_text(
         f'format = 1\n[package]\nname = "{name}"\nversion = "{version}"\narchitecture = "all"\n'
-        f'[[tree]]\nsource = "{name}-{version}"\npath = "opt"\n'
+        f'[[tree]]\nsource = "{name}-{version}"\npath = "opt"\n' + ('config = ["*.conf"]\n' if config else "")
     )
     desk.good("build", str(manifest), "-o", f"{name}-{version}.tar.zst")
     return f"{name}-{version}.tar.zst"
@@ -331,6 +331,30 @@ def test_who_may_not_read_the_history_is_told_what_to_do(web: Desk) -> None:
     assert "run the command as root" in done.stderr
 
 
+def test_a_deleted_configuration_file_is_told_as_deleted(desk: Desk) -> None:
+    desk.good("install", "--allow-unsigned", _bundle(desk, "1", "good", config=True))
+    conf = desk.root / "opt/web.conf"
+    conf.write_text("edited")
+    result = desk.good("repair")
+    assert "edited, left alone: /opt/web.conf" in result.out
+    assert result.out.endswith("nothing to do: the rest is as it should be\n")
+    conf.unlink()
+    result = desk.good("repair")
+    assert (
+        "deleted, left alone: /opt/web.conf (a configuration file; `pkg repair --config` brings it back"
+        in result.out
+    )
+    assert "everything is as it should be" not in result.out
+    document = desk("--json", "repair").json
+    assert (document["edited"], document["deleted"], faults(document, "repair")) == (
+        [],
+        ["/opt/web.conf"],
+        [],
+    )
+    desk.good("repair", "--config", "--allow-unsigned", "--from", "web-1.tar.zst")
+    assert conf.read_text() == "good"
+
+
 def test_repair_tells_from_where_and_what_is_left(web: Desk) -> None:
     (web.root / "opt/web.conf").unlink()
     result = web("repair")
@@ -372,6 +396,19 @@ def test_rescue_of_any_file_says_that_nothing_proves_it(desk: Desk) -> None:
     assert "not proven" in result.out
     assert (desk.place / "saved").read_text() == "what was in it"
     assert (desk.place / "saved").stat().st_mode & 0o7777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it gives a file to somebody else")
+def test_the_copy_is_for_those_who_could_read_the_file(desk: Desk) -> None:
+    secret = desk.root / "secret"
+    secret.write_text("for the group")
+    secret.chmod(0o4640)
+    os.chown(secret, 65534, 100)
+    with secret.open():
+        secret.unlink()
+        desk.good("rescue", "secret", "-o", "saved")
+    saved = (desk.place / "saved").stat()
+    assert (saved.st_uid, saved.st_gid, saved.st_mode & 0o7777) == (65534, 100, 0o640)
 
 
 def test_two_deleted_files_of_one_name_are_not_mixed_up(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -357,6 +358,7 @@ def test_who_may_not_look_says_so(workshop: Workshop) -> None:
     }
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, cwd="/")
     assert done.stdout.endswith("good\n"), done.stderr
+    assert re.search(r"note: \d+ of \d+ processes could not be looked into \(pid \d+", done.stdout)
 
 
 UNPRIVILEGED = """
@@ -367,6 +369,7 @@ for one in pkgutil.walk_packages(intact.__path__, "intact."):
     importlib.import_module(one.name)
 from support.weather import mirrored
 from support.workshop import Package, Workshop, file, program
+from intact.cli.main import run_command
 from intact.operations.in_use import find_in_use
 def package(version):
     return Package("tool", version, program("usr/bin/tool", version), file("usr/words", version * 5000))
@@ -395,6 +398,9 @@ assert (running.pid, "executable") in uses, uses
 assert (os.getpid(), "mapped file") in uses, uses
 assert len(uses) <= 3, uses
 assert found.hidden > 0
+assert 0 < len(found.hidden_pids) <= min(100, found.hidden)
+assert os.getpid() not in found.hidden_pids
+assert run_command(["--root", "PLACE/root", "ps"]) == 0
 print("good")
 """
 

@@ -23,7 +23,7 @@ from support.workshop import Package, Workshop, directory, file, hardlink, progr
 TOOL = Package(
     "tool",
     "1",
-    program("usr/bin/tool", "1"),
+    program("usr/bin/tool", f"1 of {os.getpid()}"),  # no other process of this machine has it
     file("usr/share/tool/data", "data of one\n" * 50),
     file("usr/share/tool/secret", "secret", 0o640),
     file("usr/share/tool/twin", "twin"),

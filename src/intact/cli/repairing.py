@@ -68,6 +68,7 @@ def _document(done: Repaired) -> dict[str, object]:
         "sources": [{"path": path, "source": source} for path, source in done.sources],
         "left": list(done.left),
         "edited": list(done.edited),
+        "deleted": list(done.deleted),
     }
 
 
@@ -75,8 +76,16 @@ def _lines(done: Repaired) -> list[str]:
     lines = [f"{shown(path)}: from {shown(source)}" for path, source in done.sources]
     lines += [f"NOT repaired: {shown(one)}" for one in done.left]
     lines += [f"edited, left alone: {shown(one)} (--config brings it back)" for one in done.edited]
-    if done.receipt.changed or not done.left:
+    lines += [
+        f"deleted, left alone: {shown(one)} (a configuration file; `pkg repair --config` brings it back, from a bundle"
+        " with --from)"
+        for one in done.deleted
+    ]
+    if done.receipt.changed:
         lines += receipt_lines(done.receipt)
+    elif not done.left:
+        is_all = not done.edited and not done.deleted
+        lines += receipt_lines(done.receipt) if is_all else ["nothing to do: the rest is as it should be"]
     return lines
 
 

@@ -24,6 +24,7 @@ __all__ = ["COMMANDS"]
 
 _IN_USE = 11
 _ROLLED_BACK = 8
+_MOST_PIDS = 10
 
 
 def _summary(found: UsesFound) -> list[str]:
@@ -33,7 +34,11 @@ def _summary(found: UsesFound) -> list[str]:
         *(f"note: {shown(one)}" for one in found.notes),
     ]
     if found.hidden:
-        lines.append(f"note: {found.hidden} of {found.looked_at} processes could not be looked into")
+        some = ", ".join(map(str, found.hidden_pids[:_MOST_PIDS]))
+        lines.append(
+            f"note: {found.hidden} of {found.looked_at} processes could not be looked into"
+            f" (pid {some}{', …' if found.hidden > _MOST_PIDS else ''})"
+        )
     return lines
 
 
@@ -128,6 +133,7 @@ def _document(found: UsesFound) -> dict[str, Any]:
         "in_use": in_use_rows(found),
         "looked_at": found.looked_at,
         "hidden": found.hidden,
+        "hidden_pids": list(found.hidden_pids),
         "notes": list(found.notes),
     }
 

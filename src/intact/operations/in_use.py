@@ -41,6 +41,7 @@ from intact.transaction.replaced import outlived_files, packages_before, replace
 __all__ = ["NOBODY", "InUse", "UsesFound", "find_in_use"]
 
 _SECONDS_FOR_COMMANDS = 0.5
+_MOST_HIDDEN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class UsesFound:
         uses: sorted by process.
         looked_at: number of processes.
         hidden: number of processes that could not be looked into, or not fully.
+        hidden_pids: some of them.
         notes: who may not have been seen, a line each.
         unknown: which old files could not be looked for, a line each; among the notes, too.
     """
@@ -76,6 +78,7 @@ class UsesFound:
     uses: tuple[InUse, ...] = ()
     looked_at: int = 0
     hidden: int = 0
+    hidden_pids: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
@@ -132,6 +135,7 @@ def find_in_use(
         ),
         looked_at=seen.looked_at,
         hidden=len(seen.hidden),
+        hidden_pids=tuple(sorted(seen.hidden)[:_MOST_HIDDEN]),
         notes=(*notes, *([limited] if limited else [])),
         unknown=tuple(notes),
     )

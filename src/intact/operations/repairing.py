@@ -54,12 +54,14 @@ class Repaired:
         sources: where the content of each path came from, by path; a path that needed none is not named.
         left: what could not be repaired, a line each.
         edited: configuration files that were left as they are.
+        deleted: configuration files that somebody has deleted, and that were not brought back.
     """
 
     receipt: Receipt
     sources: tuple[tuple[str, str], ...]
     left: tuple[str, ...]
     edited: tuple[str, ...]
+    deleted: tuple[str, ...]
 
 
 def repair(
@@ -119,9 +121,14 @@ def repair(
         for one in wanted
         if one.digest in found.sources and one.location in changed
     ]
-    left_alone = [one for one in broken if one.config and not options.config]
-    left = (*_left(decided, versions), *blocked)
-    return Repaired(receipt, tuple(origins), left, tuple(f"/{one.location}" for one in left_alone))
+    left_alone = [one.location for one in broken if one.config and not options.config]
+    return Repaired(
+        receipt,
+        tuple(origins),
+        (*_left(decided, versions), *blocked),
+        edited=tuple(f"/{at}" for at in left_alone if observed[at] is not None),
+        deleted=tuple(f"/{at}" for at in left_alone if observed[at] is None),
+    )
 
 
 def _entries(root: Root, database: Database, names: Sequence[str]) -> dict[RelPath, OwnedEntry]:
