@@ -23,7 +23,7 @@ from intact.model.entries import FileEntry, SymlinkEntry
 from intact.model.errors import BundleDamaged, IntactError, MachineError, ManifestInvalid, Untrusted
 from intact.model.limits import Limits
 from intact.model.paths import RelPath
-from support.bundle_parts import fixed_key, make_bundle, make_source, opened, store_of, verified
+from support.bundle_parts import fixed_key, head_frame, make_bundle, make_source, opened, store_of, verified
 
 KEY = fixed_key()
 BIG = b"".join(i.to_bytes(4, "little") for i in range(1_400_000))
@@ -186,10 +186,6 @@ def test_leaving_the_block_closes_the_source(stored: bytes) -> None:
 
 
 # --- the head ---------------------------------------------------------------------------------------------
-def head_frame(manifest: bytes, signatures: list[bytes]) -> bytes:
-    return compress_frame(head_bytes(manifest, signatures), 3)
-
-
 def member(name: str, content: bytes) -> bytes:
     return member_header(name, len(content), 0o644, 0) + content + bytes(-len(content) % 512)
 

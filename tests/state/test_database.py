@@ -12,7 +12,7 @@ import pytest
 
 from intact.model.entries import Digest
 from intact.model.errors import DatabaseDamaged, DatabaseTooNew, NoSpace
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Ownership, Seen, TransactionRecord
 from intact.model.manifest import PackageChange, PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
@@ -73,7 +73,7 @@ LINK = OwnedEntry(
     RelPath("usr/odd"), RelPath("usr/odd"), "hello", Kind.SYMLINK, 0o777, 0, 0, target="b\udcffd"
 )
 TWIN = replace(FILE, location=RelPath("usr/twin"), path=RelPath("usr/twin"), hardlink=RelPath("usr/lib/x"))
-CHANGES = DatabaseChanges(RECORD, (), ((PACKAGE, (FILE, LINK, TWIN)),))
+CHANGES = DatabaseChanges(RECORD, (), (Ownership(PACKAGE, (FILE, LINK, TWIN)),))
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_the_current_generation_is_never_modified(published: Path) -> None:
 
 def test_a_package_is_replaced_whole_and_removed_whole(published: Path) -> None:
     newer = replace(PACKAGE, identity=PackageIdentity("hello", Version("2"), "amd64"))
-    upgraded = _after(published, DatabaseChanges(replace(RECORD, id=2), (), ((newer, (LINK,)),)))
+    upgraded = _after(published, DatabaseChanges(replace(RECORD, id=2), (), (Ownership(newer, (LINK,)),)))
     with Database.open(upgraded) as database:
         assert database.entries("hello") == [LINK]
     removed = _after(upgraded, DatabaseChanges(replace(RECORD, id=3), ("hello",), (), (1,)))
@@ -148,7 +148,7 @@ def test_a_package_is_replaced_whole_and_removed_whole(published: Path) -> None:
 
 def test_the_highest_version_seen_survives_removal_and_is_never_lowered(published: Path) -> None:
     older = replace(PACKAGE, identity=PackageIdentity("hello", Version("0.5"), "amd64"))
-    lowered = _after(published, DatabaseChanges(replace(RECORD, id=2), (), ((older, ()),)))
+    lowered = _after(published, DatabaseChanges(replace(RECORD, id=2), (), (Ownership(older, ()),)))
     removed = _after(lowered, DatabaseChanges(replace(RECORD, id=3), ("hello",)))
     with Database.open(removed) as database:
         assert database.seen("hello") == Seen("hello", Version("1:1.0-1"))

@@ -101,12 +101,17 @@ def render_manifest(manifest: Manifest) -> bytes:
 
 # --- reading ---------------------------------------------------------------------------------------------
 def parse_manifest(
-    text: bytes, name: str = ".intact/manifest.toml", limits: Limits = DEFAULT_LIMITS
+    text: bytes,
+    name: str = ".intact/manifest.toml",
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    stream: int | None = None,
 ) -> Manifest:
     """Read the manifest of a bundle.
 
     Args:
         name: what the errors call it.
+        stream: bytes of the payload's stream, where the entries are not all of them (`bundle.difference`).
 
     Raises:
         FeatureUnknown: another format, or a feature that we do not have; checked before all else.
@@ -138,7 +143,7 @@ def parse_manifest(
     if manifest.hooks and HOOKS_FEATURE not in features:
         top.fault("requires_features", f"has to name {HOOKS_FEATURE}, because there are hooks")
     entries = read_entries(top, manifest.created, faults, limits)
-    frames = _read_frames(top, entries, faults, limits)
+    frames = _read_frames(top, entries, faults, limits, stream)
     faults.refuse_if_any(name, _REMEDY)
     return replace(manifest, entries=entries, frames=frames)
 
@@ -202,7 +207,7 @@ def _refuse_newer(table: dict[str, object], name: str) -> None:
 
 
 def _read_frames(
-    top: Fields, entries: tuple[Entry, ...], faults: Faults, limits: Limits
+    top: Fields, entries: tuple[Entry, ...], faults: Faults, limits: Limits, stream: int | None
 ) -> tuple[Frame, ...]:
     payload = Fields(top.table_of("payload", required=True), "payload.", faults, {"frames"})
     frames = []
@@ -216,7 +221,8 @@ def _read_frames(
         if compressed > compress_bound(size):
             fields.fault("compressed", "is more than any compressor makes of that size")
         frames.append(Frame(compressed, size, digest))
-    expected = stream_length(entry for entry in entries if isinstance(entry, FileEntry))
+    files = (entry for entry in entries if isinstance(entry, FileEntry))
+    expected = stream_length(files) if stream is None else stream
     actual = sum(frame.size for frame in frames)
     if actual != expected and not faults:
         payload.fault("frames", f"they add up to {actual} bytes; the files make a stream of {expected}")

@@ -22,8 +22,10 @@ __all__ = [
     "TarFault",
     "layout",
     "member_header",
+    "member_length",
     "padding",
     "size_in_header",
+    "span_at",
     "stream_length",
 ]
 
@@ -112,10 +114,22 @@ def layout(files: Iterable[FileEntry]) -> Iterator[Span]:
     """Tell for each file, in the order given, where it lies in the stream."""
     at = 0
     for entry in files:
-        content = at + _header_length(entry.path)
-        end = content + entry.size + padding(entry.size)
-        yield Span(entry, at, content, end)
-        at = end
+        span = span_at(entry, at)
+        yield span
+        at = span.end
+
+
+def span_at(entry: FileEntry, start: int) -> Span:
+    """Tell where a file lies in the stream that begins at `start`."""
+    content = start + _header_length(entry.path.encode())
+    return Span(entry, start, content, content + entry.size + padding(entry.size))
+
+
+def member_length(path: bytes, size: int) -> int:
+    """Count the bytes of a member, header and padding included."""
+    if len(path) <= _NAME_BYTES and path.isascii():  # nearly all
+        return BLOCK + size + -size % BLOCK
+    return _header_length(path) + size + padding(size)
 
 
 def stream_length(files: Iterable[FileEntry]) -> int:
@@ -126,11 +140,10 @@ def stream_length(files: Iterable[FileEntry]) -> int:
     return end + len(END_OF_ARCHIVE)
 
 
-def _header_length(path: str) -> int:
-    encoded = path.encode()
-    if path.isascii() and _split(encoded) is not None:
+def _header_length(path: bytes) -> int:
+    if path.isascii() and (len(path) <= _NAME_BYTES or _split(path) is not None):
         return BLOCK
-    record = len(_pax_record(encoded))
+    record = len(_pax_record(path))
     return BLOCK + record + padding(record) + BLOCK
 
 

@@ -14,7 +14,7 @@ from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Plan, Remove, Replace
 from intact.model.entries import Digest
 from intact.model.errors import IntactError
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
+from intact.model.installed import Outcome, Ownership, Seen, TransactionRecord
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.operations.hooks import bind_commands
@@ -26,7 +26,7 @@ from intact.operations.root import Environment, Root
 from intact.plan.retention import RetentionPolicy, choose_pruned
 from intact.state.layout import mount_of
 from intact.state.next_generation import DatabaseChanges
-from intact.state.publishing import stage_database
+from intact.state.publishing import stage_database, stage_way_back
 from intact.system.signals import signals_held
 from intact.transaction.closing import close_committed, close_undone
 from intact.transaction.commit import commit, roll_back
@@ -52,9 +52,9 @@ class Prepared:
     Attributes:
         plan: the actions.
         bundles: where content comes from.
-        installed: packages as they will be, with what they will own.
+        installed: packages as they will be, with what they will own, as far as that changes.
         removed: packages that will be gone.
-        before: packages as they are now, with what they own, for all that change.
+        before: packages as they are now, with what they own, for all that change; as far as they do.
         undoes: transactions that this one rolls back.
         told: remarks for the receipt.
     """
@@ -62,15 +62,15 @@ class Prepared:
     kind: str
     plan: Plan
     bundles: tuple[VerifiedBundle, ...] = ()
-    installed: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
+    installed: tuple[Ownership, ...] = ()
     removed: tuple[str, ...] = ()
-    before: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
+    before: tuple[Ownership, ...] = ()
     undoes: tuple[int, ...] = ()
 
     @property
     def signers(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Who vouched for what is put there, by package."""
-        return tuple((one.identity.name, one.signers) for one, _ in self.installed)
+        return tuple((one.package.identity.name, one.package.signers) for one in self.installed)
 
 
 def execute(
@@ -254,21 +254,21 @@ def _stage_state(
     )
     number = places.id
     installed = tuple(
-        (
-            replace(one, transaction=number) if one.transaction == 0 else one,
-            tuple(
+        replace(
+            one,
+            package=replace(one.package, transaction=number) if one.package.transaction == 0 else one.package,
+            entries=tuple(
                 owned.standing(tree.inodes.get(owned.location, owned.inode), owned.mtime_ns)
-                for owned in entries
+                for owned in one.entries
             ),
         )
-        for one, entries in prepared.installed
+        for one in prepared.installed
     )
     manifests = [bundle.manifest for bundle in prepared.bundles]
     seen = tuple(Seen(one.identity.name, one.identity.version, one.minimum_secure) for one in manifests)
     changes = DatabaseChanges(entry, prepared.removed, installed, drops, seen)
     stage_database(disk, layout.database, places.next_database, changes)
-    nothing = places.home / "nothing"
-    stage_database(disk, nothing, places.before_database, DatabaseChanges(entry, (), prepared.before, ()))
+    stage_way_back(disk, places.before_database, prepared.before)
     for bundle in prepared.bundles:
         digest = hashlib.sha256(bundle.manifest_bytes).hexdigest()
         with disk.create_file(places.manifest(Digest(digest))) as writer:

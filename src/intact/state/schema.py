@@ -8,6 +8,7 @@ import base64
 import json
 import operator
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from intact.model.entries import Digest, Xattrs
@@ -28,6 +29,7 @@ __all__ = [
     "SCHEMA",
     "SEEN_COLUMNS",
     "STATEMENTS",
+    "TOUCHED",
     "TRANSACTION_COLUMNS",
     "entry_from_row",
     "entry_to_row",
@@ -35,6 +37,8 @@ __all__ = [
     "package_to_row",
     "seen_from_row",
     "seen_to_row",
+    "touched_from_text",
+    "touched_to_text",
     "transaction_from_row",
     "transaction_to_row",
 ]
@@ -65,8 +69,14 @@ CREATE TABLE transactions (
 );
 CREATE TABLE seen (name TEXT PRIMARY KEY, version TEXT NOT NULL, minimum_secure TEXT) WITHOUT ROWID;
 """
+# Of packages that a transaction changed in some places: which (JSON). Only in the databases of the way back.
+TOUCHED: Final = """
+CREATE TABLE touched (package TEXT PRIMARY KEY, locations TEXT NOT NULL) WITHOUT ROWID;
+"""
 # What sqlite_master holds of a database of ours; a trigger or a view of somebody else's would be one more.
-STATEMENTS: Final = sorted(one.strip() for one in SCHEMA.split(";") if one.strip())
+STATEMENTS: Final = tuple(
+    sorted(one.strip() for one in schema.split(";") if one.strip()) for schema in (SCHEMA, SCHEMA + TOUCHED)
+)
 
 PACKAGE_COLUMNS: Final = (
     "name, version, architecture, summary, license, relations, installed_at, transaction_id,"
@@ -232,6 +242,16 @@ def entry_from_row(row: Row) -> OwnedEntry:
         xattrs=_xattrs(xattrs),
         hardlink=None if hardlink is None else RelPath.parse(hardlink),
     )
+
+
+def touched_to_text(locations: Iterable[RelPath]) -> str:
+    """Return the column `locations` of the table `touched`."""
+    return json.dumps(sorted(locations))
+
+
+def touched_from_text(text: Any) -> frozenset[RelPath]:  # noqa: ANN401  as above
+    """Read it; raises ValueError or TypeError for a text that cannot be."""
+    return frozenset(RelPath.parse(_text(one)) for one in json.loads(_text(text)))
 
 
 def _xattrs_text(xattrs: Xattrs) -> str | None:
