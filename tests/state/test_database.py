@@ -19,7 +19,7 @@ from intact.model.paths import RelPath
 from intact.model.relations import parse_relation, parse_requirement
 from intact.model.versions import Version
 from intact.state.database import Database
-from intact.state.next_generation import DatabaseChanges, next_generation
+from intact.state.next_generation import DatabaseChanges, next_generation, way_back
 from intact.state.publishing import stage_database
 from intact.system.linux import LinuxDisk
 
@@ -241,3 +241,52 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(NoSpace, match="ENOSPC"):
         stage_database(disk, RelPath("a"), RelPath("b"), CHANGES)
     disk.close()
+
+
+# --- as far as a transaction touches a package -----------------------------------------------------------
+def test_what_is_not_touched_stays_as_it_is(published: Path) -> None:
+    newer = replace(PACKAGE, identity=PackageIdentity("hello", Version("2"), "amd64"))
+    other = replace(LINK, target="elsewhere")
+    touched = frozenset({LINK.location, TWIN.location, RelPath("usr/new")})
+    upgraded = _after(
+        published, DatabaseChanges(replace(RECORD, id=2), (), (Ownership(newer, (other,), touched),))
+    )
+    with Database.open(upgraded) as database:
+        assert database.packages() == [newer]
+        assert database.entries("hello") == [FILE, other]
+
+
+def test_the_way_back_tells_how_far_it_tells(tmp_path: Path) -> None:
+    touched = frozenset({LINK.location, RelPath("usr/new")})
+    other = replace(PACKAGE, identity=PackageIdentity("other", Version("1"), "amd64"))
+    before = [Ownership(PACKAGE, (LINK,), touched), Ownership(other, ())]
+    way_back(tmp_path / "before.db", before)
+    with Database.open(tmp_path / "before.db") as database:
+        assert database.ownerships() == before
+        assert database.ownership("hello", frozenset({FILE.location})) == Ownership(
+            PACKAGE, (), frozenset({FILE.location})
+        )
+        assert database.ownership("nobody") is None
+
+
+def test_entries_are_found_under_the_name_that_the_manifest_gives_them(published: Path) -> None:
+    with Database.open(published) as database:
+        assert database.entries_called("hello", [RelPath("lib/x"), RelPath("usr/odd")]) == [FILE, LINK]
+        assert database.entries_called("hello", [FILE.location]) == []  # the manifest calls it lib/x
+        assert database.entries_at("hello", [FILE.location, RelPath("lib/x")]) == [FILE]
+        assert database.entries_called("other", [RelPath("usr/odd")]) == []
+        assert database.entries_ending("hello", "/x") == [FILE]
+        assert database.entries_ending("hello", "%") == []
+
+
+def test_what_an_older_transaction_says_of_a_path_comes_before_what_a_newer_one_says() -> None:
+    old, new = replace(LINK, target="old"), replace(LINK, target="new")
+    newer = Ownership(
+        replace(PACKAGE, summary="newer"), (FILE, new), frozenset({FILE.location, LINK.location})
+    )
+    older = Ownership(PACKAGE, (old,), frozenset({LINK.location, TWIN.location}))
+    both = Ownership(PACKAGE, (FILE, old), frozenset({FILE.location, LINK.location, TWIN.location}))
+    assert older.since(newer) == both
+    assert older.since(None) == older
+    assert older.since(Ownership(PACKAGE, (FILE, new, TWIN))) == Ownership(PACKAGE, (FILE, old))
+    assert Ownership(PACKAGE, (old,)).since(newer) == Ownership(PACKAGE, (old,))
