@@ -114,6 +114,29 @@ def test_a_link_that_arrives_with_another_package_is_followed_by_what_stays(work
     assert _differences(workshop) == []
 
 
+@pytest.mark.parametrize("replaced", [[], ["app"]])
+def test_what_stays_of_one_package_is_in_the_way_of_another_that_comes_with_its_upgrade(
+    workshop: Workshop, replaced: list[str]
+) -> None:
+    workshop.install(_package("1"))
+    before = snapshot(workshop)
+    with pytest.raises(Conflict) as refused:
+        workshop.install(_package("2"), Package("new", "1", file("opt/a/same", "new"), replaces=replaced))
+    assert any(line.startswith("/opt/a/same: ") for line in refused.value.details)
+    assert snapshot(workshop) == before
+
+
+def test_a_directory_that_stays_is_shared_with_a_package_that_comes_with_an_upgrade(
+    workshop: Workshop,
+) -> None:
+    workshop.install(_package("1"))
+    workshop.install(_package("2"), Package("new", "1", file("opt/a/new", "new")))
+    workshop.remove("app")
+    assert workshop.read("opt/a/new") == "new"
+    workshop.remove("new")
+    assert not (workshop.path / "opt").exists()
+
+
 class _Clock:
     """Does something at its second look, which is after the bundles were read and before the lock is taken."""
 

@@ -145,12 +145,13 @@ def test_both_ways_end_in_the_same_root_and_lead_back(
     paths = sorted({str(one.path) for one in differing})
     people = dict.fromkeys(data.draw(st.sets(st.sampled_from(paths), max_size=2)) if paths else (), "mine")
     with _two_roots(first, people) as (quick, whole):
-        before = snapshot(quick)
+        before = snapshot(quick, links=False)
         receipts = quick.install(second), whole.install(second)
         assert _said(receipts[0]) == _said(receipts[1])
         assert snapshot(quick) == snapshot(whole)
         assert _rows(quick) == _rows(whole)
         back = quick.roll_back(), whole.roll_back()
         assert back[0].plan.notes == back[1].plan.notes
-        assert snapshot(quick) == snapshot(whole) == before
+        assert snapshot(quick) == snapshot(whole)
+        assert snapshot(quick, links=False) == before  # what comes back shares its inode with the history
         assert _rows(quick) == _rows(whole)

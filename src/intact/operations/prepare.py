@@ -103,7 +103,7 @@ def _takeovers(
     incoming: Mapping[str, PackageFacts], installed: Mapping[str, PackageFacts]
 ) -> Callable[[str, str], bool]:
     def allowed(taker: str, owner: str) -> bool:
-        return may_take_over(incoming[taker], installed[owner])
+        return owner not in incoming and may_take_over(incoming[taker], installed[owner])
 
     return allowed
 
@@ -156,7 +156,8 @@ def _survey(
     wanted, unknown = _wanted(root, bundles, leaving)
     beside = [RelPath(at + NEW_SUFFIX) for at, found in wanted.items() if any(one.is_config for one in found)]
     locations = {*wanted, *leaving, *beside}
-    staying = database.owners(locations, besides=changing)
+    narrow = {bundle.manifest.identity.name for bundle in bundles if bundle.base is not None}
+    staying = _without(database.owners(locations, besides=changing - narrow), leaving)
     owners = {at: _by_package(leaving.get(at, ()), staying.get(at, ())) for at in {*leaving, *staying}}
     observed = observe_locations(root.disk, locations, owners, _with_same_content(wanted, leaving))
     terrain = survey_terrain(root.disk, observed, locations)
@@ -172,6 +173,15 @@ def _survey(
         ),
         unknown,
     )
+
+
+def _without(
+    owners: Mapping[RelPath, Sequence[OwnedEntry]], leaving: Mapping[RelPath, Sequence[OwnedEntry]]
+) -> dict[RelPath, list[OwnedEntry]]:
+    """Leave out what leaves; what a package has in both versions stays, like what other packages have."""
+    gone = {(one.package, at) for at, found in leaving.items() for one in found}
+    left = {at: [one for one in found if (one.package, at) not in gone] for at, found in owners.items()}
+    return {at: found for at, found in left.items() if found}
 
 
 def _leaving(database: Database, bundle: VerifiedBundle) -> list[OwnedEntry]:
