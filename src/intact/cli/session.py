@@ -5,12 +5,12 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from intact.cli.screen import ProgressBar, Screen
 from intact.cli.surroundings import code_of_others
 from intact.model.errors import UsageError
 from intact.model.paths import PathFault, RelPath
+from intact.model.values import dataclass
 from intact.operations.root import Environment, Root, open_root
 
 __all__ = ["Session", "root_path"]

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from intact.cli.session import Session
 from intact.cli.words import shown
 from intact.cli.words_in_use import in_use_lines, in_use_rows
 from intact.model.errors import UsageError
+from intact.model.values import dataclass
 from intact.operations.in_use import UsesFound, find_in_use
 from intact.operations.restarting import Restart, RestartFailed, restart, units_to_restart
 from intact.operations.rollback import roll_back_to

@@ -1,10 +1,9 @@
 """Acts. What can one ask about a root, without changing or locking anything?"""
 
-from dataclasses import dataclass
-
 from intact.model.installed import InstalledPackage, OwnedEntry
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.operations.known import insist_on_installed
 from intact.operations.locate import Locator
 from intact.operations.root import Root

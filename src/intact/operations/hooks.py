@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from intact.model.actions import Plan, Remove, Replace
 from intact.model.errors import Conflict, MachineError
 from intact.model.hooks import NO_COMMANDS, Commands, HookCommand, Moment
 from intact.model.installed import InstalledPackage
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, replace
 from intact.operations.locate import Locator
 from intact.operations.root import Root
 from intact.plan.hooks import PackageHooks, choose_commands

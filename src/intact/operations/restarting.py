@@ -1,10 +1,10 @@
 """Acts. Which units run old files, and do they come up again with the new ones?"""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from intact.model.errors import IntactError
 from intact.model.processes import Keeper
+from intact.model.values import dataclass
 from intact.operations.in_use import InUse
 from intact.plan.keepers import remedy_of, restart_obstacle
 

@@ -9,10 +9,10 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from intact.model.installed import InstalledPackage, OwnedEntry, Seen, TransactionRecord
+from intact.model.values import dataclass
 from intact.state.schema import (
     APPLICATION_ID,
     ENTRY_COLUMNS,
