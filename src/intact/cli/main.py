@@ -55,6 +55,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # it has ended: too late for a signal to say otherwise
     finish_output(sys.stdout)
     finish_output(sys.stderr)
+    gc.freeze()  # nor for garbage at the end: a sixth of the time of `pkg list`
     sys.exit(code)
 
 

@@ -7,14 +7,16 @@ held by `tests/cli/test_plain_lines.py`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+
+from intact.model.values import dataclass
 
 __all__ = ["PLAIN", "PlainCommand", "PlainLine", "read_plain"]
 
 _ANY_NUMBER = 1 << 30
 
 
-class PlainCommand(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PlainCommand:
     """A command that may be typed plainly.
 
     Attributes:
@@ -42,7 +44,8 @@ PLAIN: Mapping[str, PlainCommand] = {
 }
 
 
-class PlainLine(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PlainLine:
     """What a plain command line says."""
 
     root: str

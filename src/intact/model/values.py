@@ -3,26 +3,36 @@
 `dataclasses` compiles six functions for each class while a module is loaded: a third of a millisecond for each of a
 hundred classes, and it brings `inspect` with it. Here a function is written when it is called for the first time.
 
-For a type checker these *are* the names of `dataclasses`, and what they make behaves alike: `tests/model/test_values.py`
+For a type checker these *are* the names of `dataclasses`, and what they make behaves alike: `tests/model/test_value_classes.py`
 holds every class of ours against it. What no class of ours needs is missing: inheritance, `kw_only`, `order`, pickles.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 __all__ = ["InitVar", "dataclass", "field", "replace"]
+
+_Text = tuple[str, list[str], dict[str, Any]]
+"""A function to be compiled: its parameters, its lines, and what the names in them stand for."""
 
 
 class _Missing:
     """Stands where there is no default."""
 
 
-class _Field(NamedTuple):
+class _Field:
     """What is known about a field besides its name."""
 
-    default: Any = _Missing
-    default_factory: Any = _Missing
-    compare: bool = True
+    def __init__(
+        self,
+        *,
+        default: Any = _Missing,  # noqa: ANN401  whatever a field may hold
+        default_factory: Any = _Missing,  # noqa: ANN401  as above
+        compare: bool = True,
+    ) -> None:
+        self.default = default
+        self.default_factory = default_factory
+        self.compare = compare
 
 
 class _InitVar:
@@ -30,18 +40,6 @@ class _InitVar:
 
     def __class_getitem__(cls, _kind: object) -> "type[_InitVar]":
         return cls
-
-
-class _Text(NamedTuple):
-    """A function to be compiled.
-
-    Attributes:
-        meaning: what the names in it stand for.
-    """
-
-    parameters: str
-    lines: list[str]
-    meaning: dict[str, Any]
 
 
 class _Described:
@@ -55,7 +53,7 @@ class _Described:
 
         def described(name: str) -> tuple[str, Any, Any]:
             kind = owner.__annotations__[name]
-            told = {key: what for key, what in self._fields[name]._asdict().items() if what is not _Missing}
+            told = {key: what for key, what in vars(self._fields[name]).items() if what is not _Missing}
             return name, dataclasses.InitVar if kind is _InitVar else kind, dataclasses.field(**told)
 
         return vars(dataclasses.make_dataclass("_", map(described, self._fields)))["__dataclass_fields__"]
@@ -78,7 +76,7 @@ def _dataclass(*, frozen: bool = False, slots: bool = False) -> Callable[[type],
 
 
 def _as_field(default: object) -> _Field:
-    return default if isinstance(default, _Field) else _Field(default)
+    return default if isinstance(default, _Field) else _Field(default=default)
 
 
 def _with_slots(plain: type, fields: Mapping[str, _Field], kept: Sequence[str]) -> type:
@@ -131,21 +129,21 @@ def _making(new: Any, fields: Mapping[str, _Field]) -> _Text:  # noqa: ANN401  a
             meaning[f"_set_{name}"] = vars(new)[name].__set__
     if hasattr(new, "__post_init__"):
         lines.append(f"self.__post_init__({', '.join(name for name in fields if name not in new.__slots__)})")
-    return _Text(", ".join(parameters), lines, meaning)
+    return ", ".join(parameters), lines, meaning
 
 
 def _showing(names: Iterable[str]) -> _Text:
     fields = ", ".join(f"{name}={{self.{name}!r}}" for name in names)
-    return _Text("", [f"return f'{{type(self).__qualname__}}({fields})'"], {})
+    return "", [f"return f'{{type(self).__qualname__}}({fields})'"], {}
 
 
 def _comparing(names: Iterable[str]) -> _Text:
     foreign = "if other.__class__ is not self.__class__: return NotImplemented"
-    return _Text("other", [foreign, f"return {_tuple('self', names)} == {_tuple('other', names)}"], {})
+    return "other", [foreign, f"return {_tuple('self', names)} == {_tuple('other', names)}"], {}
 
 
 def _hashing(names: Iterable[str]) -> _Text:
-    return _Text("", [f"return hash({_tuple('self', names)})"], {})
+    return "", [f"return hash({_tuple('self', names)})"], {}
 
 
 def _tuple(value: str, names: Iterable[str]) -> str:
@@ -156,10 +154,10 @@ def _write_when_called(new: type, name: str, write: Callable[[], _Text]) -> None
     """Give a class a function that, at its first call, puts the real one in its own place."""
 
     def first(value: object, *words: object, **named: object) -> object:
-        text = write()
+        parameters, lines, meaning = write()
         # What is compiled consists of names in our own source; defaults are values, and come in as such.
-        exec(f"def {name}(self, {text.parameters}):\n " + "\n ".join(text.lines), text.meaning)  # noqa: S102
-        function = text.meaning[name]
+        exec(f"def {name}(self, {parameters}):\n " + "\n ".join(lines), meaning)  # noqa: S102
+        function = meaning[name]
         function.__qualname__ = f"{new.__qualname__}.{name}"
         setattr(new, name, function)
         return function(value, *words, **named)

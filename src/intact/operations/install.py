@@ -1,6 +1,6 @@
 """Acts. Install or upgrade bundles: all of them, or nothing."""
 
-import platform
+import os
 from collections.abc import Iterable, Sequence
 
 from intact.bundle.read import UnverifiedBundle
@@ -28,7 +28,7 @@ _ARCHITECTURES = {
 
 def machine_architecture() -> str:
     """Return this machine's architecture by Debian's name."""
-    machine = platform.machine()
+    machine = os.uname().machine
     return _ARCHITECTURES.get(machine, machine)
 
 
