@@ -238,3 +238,10 @@ def test_what_it_cannot_do_it_does_not_do_halfway() -> None:
         values.dataclass(frozen=True, slots=True, order=True)
     with pytest.raises(NotImplementedError):
         values.dataclass(frozen=True)
+    made = values.dataclass(frozen=True, slots=True)
+    for plain in (
+        type("Inherits", (Exception,), {"__annotations__": {}}),
+        type("Compares", (), {"__annotations__": {}, "__eq__": lambda _one, _other: True}),
+    ):
+        with pytest.raises(NotImplementedError):
+            made(plain)

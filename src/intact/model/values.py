@@ -14,6 +14,7 @@ __all__ = ["InitVar", "dataclass", "field", "replace"]
 
 _Text = tuple[str, list[str], dict[str, Any]]
 """A function to be compiled: its parameters, its lines, and what the names in them stand for."""
+_WRITTEN = frozenset({"__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__"})
 
 
 class _Missing:
@@ -68,11 +69,19 @@ def _dataclass(*, frozen: bool = False, slots: bool = False) -> Callable[[type],
         raise NotImplementedError("values have slots")
 
     def made(plain: type) -> type:
+        _insist_on_plainness(plain)
         fields = {name: _as_field(vars(plain).get(name, _Missing)) for name in plain.__annotations__}
         kept = [name for name in fields if plain.__annotations__[name] is not _InitVar]
         return _made(_with_slots(plain, fields, kept), fields, frozen=frozen)
 
     return made
+
+
+def _insist_on_plainness(plain: type) -> None:
+    """Refuse what would be lost without a word."""
+    written = sorted(_WRITTEN & vars(plain).keys())
+    if plain.__bases__ != (object,) or written:
+        raise NotImplementedError(f"{plain.__qualname__}: inheritance, or functions of its own: {written}")
 
 
 def _as_field(default: object) -> _Field:
