@@ -9,7 +9,6 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +28,7 @@ from intact.model.entries import Digest, FileEntry
 from intact.model.errors import IntactError, ManifestInvalid, machine_error
 from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import Frame, PackageIdentity
+from intact.model.values import dataclass, replace
 from intact.system.hostfiles import replace_file, scratch_file
 from intact.system.workers import in_order
 

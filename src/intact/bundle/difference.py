@@ -16,12 +16,12 @@ read as a whole to judge it, and for everything that is wrong: whoever asks read
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from intact.bundle.tarstream import END_OF_ARCHIVE, member_length
 from intact.model.limits import Limits
 from intact.model.paths import PathFault, RelPath
+from intact.model.values import dataclass
 
 __all__ = ["Difference", "difference"]
 

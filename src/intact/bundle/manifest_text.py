@@ -4,7 +4,6 @@ The writer is deterministic: equal manifests give equal bytes, one line per entr
 reader is closed: what it does not know, it refuses, with all faults at once.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from intact.bundle.entry_text import entry_lines, read_entries
@@ -20,6 +19,7 @@ from intact.model.limits import DEFAULT_LIMITS, Limits
 from intact.model.manifest import FORMAT, Frame, Manifest, PackageIdentity, Relations
 from intact.model.relations import parse_relation, parse_requirement
 from intact.model.times import LATEST
+from intact.model.values import replace
 from intact.model.versions import Version
 
 __all__ = [

@@ -10,7 +10,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +27,7 @@ from intact.model.manifest import FORMAT, Manifest
 from intact.model.objects import CAPABILITY
 from intact.model.paths import ROOT, RelPath
 from intact.model.times import parse_time
+from intact.model.values import replace
 
 __all__ = ["read_source_manifest"]
 

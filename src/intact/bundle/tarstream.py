@@ -9,10 +9,10 @@ one, so a header can't decide anything.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from intact.model.entries import FileEntry
+from intact.model.values import dataclass
 
 __all__ = [
     "BLOCK",

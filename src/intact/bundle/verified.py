@@ -12,7 +12,6 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from typing import final
 
@@ -28,6 +27,7 @@ from intact.model.limits import DEFAULT_LIMITS, Limits
 from intact.model.manifest import Frame, Manifest
 from intact.model.paths import RelPath
 from intact.model.times import utc_text
+from intact.model.values import dataclass, field
 from intact.system.workers import in_order
 from intact.trust.approval import Approval, approve, check_signatures
 from intact.trust.store import HOOKS, PRIVILEGED, TrustStore

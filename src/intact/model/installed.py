@@ -1,6 +1,5 @@
 """Pure. What does a root remember about its packages and transactions?"""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from intact.model.entries import Digest, Xattrs
@@ -8,6 +7,7 @@ from intact.model.hooks import Hook
 from intact.model.manifest import PackageChange, PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.model.versions import Version
 
 __all__ = ["InstalledPackage", "Outcome", "OwnedEntry", "Ownership", "Seen", "TransactionRecord"]
@@ -42,7 +42,7 @@ class OwnedEntry:
     hardlink: RelPath | None = None
 
     def standing(self, inode: int, mtime_ns: int | None) -> "OwnedEntry":
-        """Return the same as it stands there now; many times as fast as `dataclasses.replace`."""
+        """Return the same as it stands there now; many times as fast as `replace`."""
         if (self.inode, self.mtime_ns) == (inode, mtime_ns):
             return self
         return OwnedEntry(

@@ -7,13 +7,13 @@ copied to `private/rescued/`, so that a repair is staged from the root alone.
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.entries import Digest, FileEntry
 from intact.model.errors import IntactError, MachineError
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, field
 from intact.operations.retained_plans import read_retained_plan
 from intact.operations.root import Root
 from intact.state.database import Database

@@ -8,7 +8,6 @@ Prepared ── stage ──► StagedTransaction ── commit ──► Commit
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Plan, Remove, Replace
@@ -17,6 +16,7 @@ from intact.model.errors import IntactError
 from intact.model.installed import Outcome, Ownership, Seen, TransactionRecord
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, replace
 from intact.operations.hooks import bind_commands
 from intact.operations.in_use import NOBODY, UsesFound, find_in_use
 from intact.operations.preflight import missing_bytes, preflight, staged_size

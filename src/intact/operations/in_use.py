@@ -11,7 +11,6 @@ shows.
 import errno
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from intact.model.errors import (
@@ -25,6 +24,7 @@ from intact.model.errors import (
 from intact.model.objects import Identity
 from intact.model.paths import RelPath
 from intact.model.processes import RunningProcess, Usage, Use
+from intact.model.values import dataclass, replace
 from intact.operations.retained_plans import read_retained_plan
 from intact.operations.root import Root
 from intact.plan.keepers import keeper_of

@@ -5,7 +5,7 @@ say alike stays as it is: an upgrade costs what changed (docs/decisions/0008).
 """
 
 import hashlib
-import platform
+import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -37,7 +37,7 @@ _ARCHITECTURES = {
 
 def machine_architecture() -> str:
     """Return this machine's architecture by Debian's name."""
-    machine = platform.machine()
+    machine = os.uname().machine
     return _ARCHITECTURES.get(machine, machine)
 
 

@@ -6,11 +6,11 @@ package itself, or one that is about to go, is not followed but changed.
 """
 
 import os
-from dataclasses import dataclass, field
 
 from intact.model.errors import Conflict
 from intact.model.objects import Kind, Observed
 from intact.model.paths import ROOT, PathFault, RelPath
+from intact.model.values import dataclass, field
 from intact.system.port import Disk
 
 __all__ = ["Locator"]

@@ -7,7 +7,6 @@ import fnmatch
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Plan
@@ -17,6 +16,7 @@ from intact.model.installed import InstalledPackage, OwnedEntry, Ownership
 from intact.model.manifest import Manifest, PackageChange
 from intact.model.objects import Kind, NewFile, NewHardlink
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, field, replace
 from intact.operations.execute import Prepared
 from intact.operations.hooks import HookOptions, plan_commands
 from intact.operations.locate import Locator

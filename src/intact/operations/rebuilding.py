@@ -8,7 +8,6 @@ untouched only after it was read, because its inode is not known either.
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from intact.bundle.manifest_text import parse_manifest
 from intact.model.entries import Digest, DirectoryEntry, FileEntry
@@ -24,6 +23,7 @@ from intact.model.installed import (
 from intact.model.manifest import Manifest
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.model.versions import Version
 from intact.operations.changing import change
 from intact.operations.locate import Locator

@@ -1,7 +1,6 @@
 """Acts. Put back what is missing or damaged, as a transaction of its own: it can be rolled back like any other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from intact.bundle.read import UnverifiedBundle
 from intact.bundle.verified import Reading, verify
@@ -11,6 +10,7 @@ from intact.model.installed import OwnedEntry, Ownership
 from intact.model.manifest import PackageChange
 from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.operations.changing import change
 from intact.operations.content_sources import FoundContent, collect_content
 from intact.operations.execute import Prepared, execute

@@ -6,7 +6,6 @@ so, and the answer tells: that is not proven.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +13,7 @@ from intact.model.entries import Digest
 from intact.model.errors import IntactError, machine_error
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.operations.asking import owners_of
 from intact.operations.root import Root
 from intact.system.hostfiles import replace_file

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from intact.model.errors import IntactError
 from intact.model.processes import Keeper
+from intact.model.values import dataclass
 from intact.operations.in_use import InUse
 from intact.plan.keepers import keeper_of, remedy_of, restart_obstacle
 from intact.system.process_facts import control_groups

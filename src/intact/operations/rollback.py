@@ -6,7 +6,6 @@ itself.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from intact.model.actions import Plan
 from intact.model.errors import UNCHANGED, Conflict, RecoveryFailed, UnknownTransaction
@@ -14,6 +13,7 @@ from intact.model.installed import Outcome, Ownership, TransactionRecord
 from intact.model.manifest import PackageChange
 from intact.model.objects import SET_ID_BITS, Attributes, Kind, NewDirectory, Observed
 from intact.model.paths import RelPath
+from intact.model.values import replace
 from intact.operations.changing import change
 from intact.operations.execute import Prepared, execute
 from intact.operations.hooks import HookOptions, plan_commands

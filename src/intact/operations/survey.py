@@ -5,11 +5,11 @@ and time are still those with which it was installed.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
+from intact.model.values import replace
 from intact.plan.assemble import Terrain
 from intact.plan.change import Change
 from intact.state.layout import mount_of

@@ -1,10 +1,10 @@
 """Acts. Does the root still hold what the packages brought?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
+from intact.model.values import dataclass
 from intact.operations.known import insist_on_installed
 from intact.operations.root import Environment, Root
 from intact.plan.sharing import is_as_somebody_says

@@ -8,7 +8,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from intact.model.actions import (
     Action,
@@ -23,6 +22,7 @@ from intact.model.actions import (
 from intact.model.exhaustive import assert_never
 from intact.model.objects import Kind, NewDirectory, NewFile, NewObject, NewSymlink, Observed
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, replace
 from intact.plan.change import AttributeChange, Change
 
 __all__ = ["Terrain", "assemble"]

@@ -11,11 +11,11 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from intact.model.installed import Ownership, Seen, TransactionRecord
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.state.schema import (
     APPLICATION_ID,
     ENTRY_COLUMNS,

@@ -13,7 +13,6 @@ Promises of every implementation:
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -21,6 +20,7 @@ from typing import BinaryIO, Protocol
 from intact.model.entries import Digest
 from intact.model.objects import Attributes, Identity, Observed
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 
 __all__ = ["Disk", "FileWriter", "Guard", "Space"]
 

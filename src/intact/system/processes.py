@@ -15,11 +15,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from intact.model.objects import Identity
 from intact.model.processes import Usage, Use
+from intact.model.values import dataclass, field, replace
 from intact.system.syscalls import cached_identity
 
 __all__ = ["Sighting", "each_once", "entry_of", "find_uses", "has_kept", "processes_listed"]

@@ -6,7 +6,6 @@ Every path goes through `RelPath.parse` again; a text that does not fit raises, 
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from intact.model.actions import (
@@ -39,6 +38,7 @@ from intact.model.objects import (
     Observed,
 )
 from intact.model.paths import MAX_PATH_BYTES, ROOT, RelPath
+from intact.model.values import dataclass
 from intact.model.versions import Version
 
 __all__ = ["FORMAT", "Step", "TransactionPlan", "parse_plan", "plan_text"]

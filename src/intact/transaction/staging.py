@@ -12,7 +12,6 @@ Promises:
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Action, Create, Plan, Remove, RemoveDirectory, Replace, SetAttributes
@@ -30,6 +29,7 @@ from intact.model.objects import (
     NewSymlink,
 )
 from intact.model.paths import ROOT, RelPath
+from intact.model.values import dataclass, field
 from intact.state.layout import mount_of
 from intact.system.port import Disk
 from intact.transaction.errnos import CANNOT_LINK
