@@ -109,7 +109,7 @@ def test_no_thread_outlives_contents_that_nobody_reads_to_their_end(stored: byte
             _, pieces = next(contents)
             for _ in range(pieces_read):
                 next(pieces)
-        assert threading.active_count() == before
+        assert threading.active_count() <= before
 
 
 def test_files_come_in_the_order_of_the_payload(stored: bytes) -> None:
