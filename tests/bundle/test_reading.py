@@ -1,5 +1,6 @@
 """Only what a bundle must be gets in: the head before trust, the payload after it, every byte accounted for."""
 
+import fcntl
 import gzip
 import io
 import lzma
@@ -59,6 +60,23 @@ def test_the_whole_content_comes_out_of_a_file_and_of_a_pipe(stored: bytes, most
 @pytest.mark.parametrize("path", FILES)
 def test_each_file_comes_out_alone(stored: bytes, path: str, most: int | None) -> None:
     assert contents_of(verified(stored, KEY, most=most), {path}) == {path: FILES[path]}
+
+
+@pytest.mark.parametrize("room", [4096, 1 << 18])
+def test_the_whole_content_comes_out_of_a_real_pipe(stored: bytes, room: int) -> None:
+    out, into = os.pipe()
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, room)
+
+    def fill() -> None:
+        with os.fdopen(into, "wb") as pipe:
+            pipe.write(stored)
+
+    writer = threading.Thread(target=fill)
+    writer.start()
+    with open_bundle(os.fdopen(out, "rb"), "standard input") as bundle:
+        assert fcntl.fcntl(out, fcntl.F_GETPIPE_SZ) >= 1 << 20
+        assert contents_of(verify(bundle, store_of(KEY), now=0), set(FILES)) == FILES
+    writer.join()
 
 
 @pytest.fixture

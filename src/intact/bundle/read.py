@@ -4,6 +4,7 @@ Only frame 0 is read, within ceilings, and taken apart into manifest bytes and s
 beyond that, and no byte of the payload is touched.
 """
 
+import fcntl
 import os
 import stat
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from intact.model.limits import DEFAULT_LIMITS, Limits
 __all__ = ["UnverifiedBundle", "damaged", "open_bundle"]
 
 _CHUNK = 64 << 10
+_PIPE = 1 << 20  # the most that an ordinary user may have (pipe(7), /proc/sys/fs/pipe-max-size)
 _OTHER_FORMATS = (
     (b"\x1f\x8b", "a gzip file"),
     (b"\xfd7zXZ", "an xz file"),
@@ -153,6 +155,8 @@ def open_bundle(source: Path | BinaryIO, name: str, limits: Limits = DEFAULT_LIM
         MachineError: it cannot be read.
     """
     stream = _open(source, name) if isinstance(source, Path) else source
+    if stream is source:
+        _widen(stream)
     try:
         return _read_head(stream, name, limits, is_file=stream is not source)
     except BaseException:
@@ -171,6 +175,13 @@ def _open(path: Path, name: str) -> BinaryIO:
             raise
     except OSError as error:
         raise machine_error("open", error, name) from error
+
+
+def _widen(stream: BinaryIO) -> None:
+    """Give a pipe more room, so that we and whoever fills it take turns less often."""
+    with suppress(OSError):  # it is no pipe, or there are too many such pipes
+        if fcntl.fcntl(stream.fileno(), fcntl.F_GETPIPE_SZ) < _PIPE:
+            fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 def _insist_on_file(descriptor: int, name: str) -> None:
