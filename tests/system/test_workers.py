@@ -185,3 +185,28 @@ def test_no_thread_beside_outlives_an_error_of_its_owner() -> None:
     with pytest.raises(ValueError, match="no"):
         owner()
     assert threading.active_count() == before
+
+
+def test_an_interruption_between_the_start_of_the_thread_beside_and_its_note_leaves_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if workers.processors() == 1:
+        pytest.skip("one processor needs no threads")
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+
+    def owner() -> None:
+        with closing(Beside()) as beside:
+            beside.begin(list)
+
+    with pytest.raises(KeyboardInterrupt):
+        owner()
+    started[0].join(20)
+    assert not started[0].is_alive()

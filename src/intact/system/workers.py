@@ -17,7 +17,7 @@ __all__ = ["Beside", "in_order", "processors"]
 
 _T = TypeVar("_T")
 _MOST = 4  # what a frame takes, in both forms, is held that many times
-_BEHIND = 2  # and its content so many times more
+_BEHIND = 1  # and its content so many times more
 
 
 def processors() -> int:
