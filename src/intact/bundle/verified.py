@@ -28,17 +28,16 @@ from intact.model.manifest import Frame, Manifest
 from intact.model.paths import RelPath
 from intact.model.times import utc_text
 from intact.model.values import dataclass, field
-from intact.system.workers import in_order
+from intact.system.workers import Beside, in_order
 from intact.trust.approval import Approval, approve, check_signatures
 from intact.trust.store import HOOKS, PRIVILEGED, TrustStore
 
 __all__ = ["Reading", "VerifiedBundle", "verify"]
 
 Piece = bytes | memoryview
-_PIECE = 1 << 20
-_NAME = re.compile(
-    rb'^name = "([a-z0-9][a-z0-9+.-]*)"$', re.MULTILINE
-)  # whether it is the name, the reader decides
+_LARGE = 1 << 20  # below that, to tell another thread takes longer than to hash
+# Whoever uses what was read knows of which package the base is, and holds it against the name that was read.
+_NAME = re.compile(rb'^name = "([a-z0-9][a-z0-9+.-]*)"$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +107,11 @@ class VerifiedBundle:
         pieces = [(span.start, span.end) for span in wanted]
         if not wanted or wanted[-1].end == end:
             pieces.append((end, end + len(END_OF_ARCHIVE)))
-        with closing(_PayloadStream(self._bundle, self.manifest.frames, pieces)) as stream:
-            yield from self._files(stream, wanted)
+        with (
+            closing(_PayloadStream(self._bundle, self.manifest.frames, pieces)) as stream,
+            closing(Beside()) as beside,
+        ):
+            yield from self._files(stream, wanted, beside)
             if pieces[-1][0] == end:
                 stream.seek(end)
                 if stream.take(len(END_OF_ARCHIVE)) != END_OF_ARCHIVE:
@@ -117,7 +119,7 @@ class VerifiedBundle:
             stream.finish()
 
     def _files(
-        self, stream: "_PayloadStream", wanted: Iterable[Span]
+        self, stream: "_PayloadStream", wanted: Iterable[Span], beside: Beside
     ) -> Iterator[tuple[FileEntry, Iterator[Piece]]]:
         for span in wanted:
             stream.seek(span.start)
@@ -127,16 +129,21 @@ class VerifiedBundle:
                 raise damaged(
                     self.name, f"the archive header of {entry.path} is not the one that its manifest demands"
                 )
-            yield entry, self._content(stream, span)
+            yield entry, self._content(stream, span, beside)
 
-    def _content(self, stream: "_PayloadStream", span: Span) -> Iterator[Piece]:
+    def _content(self, stream: "_PayloadStream", span: Span, beside: Beside) -> Iterator[Piece]:
         state = hashlib.sha256()
         left = span.entry.size
+        is_large = left > _LARGE
         while left:
-            piece = stream.take(min(left, _PIECE))
-            state.update(piece)
+            piece = stream.take_some(left)
             left -= len(piece)
+            if is_large:  # it is hashed while whoever gets it writes it
+                beside.begin(partial(state.update, piece))
+            else:
+                state.update(piece)
             yield piece
+        beside.finish()
         if state.hexdigest() != span.entry.digest:
             raise damaged(
                 self.name, f"the content of {span.entry.path} does not have the digest of its manifest"
@@ -200,15 +207,22 @@ class _PayloadStream:
 
     def take(self, count: int) -> Piece:
         """Return exactly `count` bytes; the manifest was checked to have frames for all of them."""
-        parts: list[memoryview] = []
-        while count:
-            if self._at == len(self._content):
-                self._load()
-            part = self._content[self._at : self._at + count]
-            self._at += len(part)
-            count -= len(part)
+        part = self.take_some(count)
+        if len(part) == count:
+            return part
+        parts = [part]
+        while count := count - len(part):
+            part = self.take_some(count)
             parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
+
+    def take_some(self, most: int) -> memoryview:
+        """Return the next bytes, as many of `most` as the frame has; none only if none are wanted."""
+        while most and self._at == len(self._content):
+            self._load()
+        part = self._content[self._at : self._at + most]
+        self._at += len(part)
+        return part
 
     def _load(self) -> None:
         self._start += len(self._content)
@@ -217,18 +231,14 @@ class _PayloadStream:
         self._at = 0
 
     def _opening(self, needed: Iterable[int]) -> Iterator[Callable[[], bytes]]:
-        """Read the needed frames one after the other, pass over the others, and leave the rest to `_open_frame`."""
+        """Name the needed frames one after the other, pass over the others, and leave the rest to `_open_frame`."""
         for number in needed:
             for frame in self._frames[self._read : number]:
                 self._bundle.skip(frame.compressed)
             frame = self._frames[number]
-            stored = self._bundle.read(frame.compressed)
+            stored = self._bundle.reader(frame.compressed)
             self._read = number + 1
             place = f"frame {number + 1} of {len(self._frames)}"
-            if len(stored) != frame.compressed:
-                raise damaged(
-                    self._bundle.name, f"it is cut off: {place} has {len(stored)} of {frame.compressed} bytes"
-                )
             yield partial(_open_frame, stored, frame, self._bundle.name, place)
 
     def finish(self) -> None:
@@ -259,8 +269,11 @@ def _overlapping(frames: Iterable[Frame], pieces: Sequence[tuple[int, int]]) -> 
         start = end
 
 
-def _open_frame(stored: bytes, frame: Frame, name: str, place: str) -> bytes:
+def _open_frame(read: Callable[[], bytes], frame: Frame, name: str, place: str) -> bytes:
     """Hold a frame against the table, and only then decompress it."""
+    stored = read()
+    if len(stored) != frame.compressed:
+        raise damaged(name, f"it is cut off: {place} has {len(stored)} of {frame.compressed} bytes")
     if hashlib.sha256(stored).hexdigest() != frame.digest:
         raise damaged(name, f"{place} was altered: it does not have the digest of the frame table")
     try:
