@@ -38,6 +38,7 @@ from intact.transaction.staging import StagedTransaction, StagingTree, seal, sta
 
 __all__ = ["Prepared", "execute"]
 
+_INODE = 4096  # what a small file takes beside its content, roughly
 _NO_CHANGES_YET = "nothing of the root has changed yet; the next command finishes or discards the transaction, as the disk remembers it"
 _SOME_CHANGES = (
     "every path holds a whole file, old or new; the transaction is still open, its backups are safe"
@@ -177,14 +178,16 @@ def _stage(
     """Stage objects and state; return them with the transactions whose backups will go."""
     total = sum(staged_size(action)[0] for action in prepared.plan.actions)
     done = 0
+    with root.disk.writing_back((*transaction.opening.mounts, transaction.places.home)) as note_written:
 
-    def progress(count: int) -> None:
-        nonlocal done
-        done += count
-        environment.tell_progress("stage", done, total)
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            note_written(count + _INODE)
+            environment.tell_progress("stage", done, total)
 
-    tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
-    return tree, _stage_state(root, transaction, prepared, tree, policy, environment)
+        tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
+        return tree, _stage_state(root, transaction, prepared, tree, policy, environment)
 
 
 @contextmanager

@@ -65,8 +65,8 @@ def give_mode(parent: int, name: str, mode: int) -> None:
         os.close(fd)
 
 
-def apply_attributes(fd: int, attributes: Attributes) -> None:
-    """Owner first, because chown clears set-id bits and capabilities; times last."""
+def apply_attributes(fd: int, attributes: Attributes) -> int:
+    """Owner first, because chown clears set-id bits and capabilities; times last. Return the inode number."""
     status = os.fstat(fd)
     if (status.st_uid, status.st_gid) != (attributes.uid, attributes.gid):
         os.fchown(fd, attributes.uid, attributes.gid)
@@ -75,6 +75,7 @@ def apply_attributes(fd: int, attributes: Attributes) -> None:
         os.setxattr(fd, name, value)
     if attributes.mtime_ns is not None:
         os.utime(fd, ns=(attributes.mtime_ns, attributes.mtime_ns))
+    return status.st_ino
 
 
 def read_xattrs(fd: int) -> Xattrs:

@@ -21,6 +21,7 @@ from intact.system.attributes import apply_attributes, give_mode, insist_on_same
 from intact.system.directories import DirectoryDescriptors
 from intact.system.locking import hold_lock
 from intact.system.mounts import mount_points_below
+from intact.system.newfile import CREATE, LinuxFileWriter, put_file, write_all
 from intact.system.port import Guard, Space
 from intact.system.probing import FUSE_MAGIC, flags_are_honoured
 from intact.system.reading import digest_of
@@ -34,14 +35,14 @@ from intact.system.syscalls import (
     statx_attributes,
     syncfs,
 )
+from intact.system.writeback import writing_back
 
-__all__ = ["LinuxDisk", "LinuxFileWriter"]
+__all__ = ["LinuxDisk"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
 
 
@@ -59,31 +60,6 @@ def _verb(
 
     update_wrapper(told, call)
     return told
-
-
-class LinuxFileWriter:
-    """A new file, written through its only descriptor."""
-
-    def __init__(self, fd: int, path: RelPath) -> None:
-        self._fd = fd
-        self._path = path
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append all of `data`."""
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError as error:
-            raise machine_error("write", error, f"/{self._path}") from error
-
-    def finish(self, attributes: Attributes) -> Observed:
-        """Set the attributes and tell what the file has become."""
-        try:
-            apply_attributes(self._fd, attributes)
-            return observed(os.fstat(self._fd))
-        except OSError as error:
-            raise machine_error("set_attributes", error, f"/{self._path}") from error
 
 
 class LinuxDisk:
@@ -287,7 +263,7 @@ class LinuxDisk:
     def create_file(self, path: RelPath) -> Iterator[LinuxFileWriter]:
         """Create a file exclusively, mode 0600."""
         try:
-            fd = self._open(path, _CREATE)
+            fd = self._open(path, CREATE)
         except OSError as error:
             raise machine_error("create_file", error, f"/{path}") from error
         try:
@@ -300,6 +276,12 @@ class LinuxDisk:
             os.close(fd)  # may report ENOSPC or EIO (NFS, quotas)
         except OSError as error:
             raise machine_error("close", error, f"/{path}") from error
+
+    @_verb
+    def put_file(self, path: RelPath, content: Iterable[bytes | memoryview], attributes: Attributes) -> int:
+        """Create a file exclusively, with content and attributes; return its inode number."""
+        parent, name = self._at(path)
+        return put_file(parent, name, content, attributes)
 
     @_verb
     def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:
@@ -338,14 +320,14 @@ class LinuxDisk:
         *,
         without: tuple[str, ...] = (),
         seen: Observed | None = None,
-    ) -> None:
-        """Set owner, mode, extended attributes and times, through a descriptor."""
+    ) -> int:
+        """Set owner, mode, extended attributes and times, through a descriptor; return the inode number."""
         with self._opened(path, _READ) as fd:
             if seen is not None:
                 insist_on_same(fd, seen)
             for name in {name for name, _ in read_xattrs(fd)} & set(without):
                 os.removexattr(fd, name)
-            apply_attributes(fd, attributes)
+            return apply_attributes(fd, attributes)
 
     def _rename(self, source: RelPath, destination: RelPath, flags: int) -> None:
         source_fd, source_name = self._at(source)
@@ -394,11 +376,9 @@ class LinuxDisk:
     @_verb
     def write_durably(self, path: RelPath, data: bytes, mode: int = 0o600) -> None:
         """Create a file with this content, and sync the file and its directory."""
-        fd = self._open(path, _CREATE)
+        fd = self._open(path, CREATE)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
+            write_all(fd, data)
             os.fchmod(fd, mode)
             os.fsync(fd)
         finally:
@@ -434,6 +414,20 @@ class LinuxDisk:
         """Make everything on the filesystem of the directory at `path` durable."""
         with self._opened(path, _READ | os.O_DIRECTORY) as fd:
             syncfs(self._watched.get(os.fstat(fd).st_dev, fd))
+
+    @contextmanager
+    def writing_back(self, directories: Iterable[RelPath]) -> Iterator[Callable[[int], None]]:
+        """Let these filesystems write back what is written to them in the block, before it is asked for."""
+        descriptors: dict[int, int] = {}
+        for path in directories:
+            try:
+                fd = self._open(path, _READ | os.O_DIRECTORY)
+            except OSError:  # told by the sync that counts
+                continue
+            if descriptors.setdefault(os.fstat(fd).st_dev, fd) != fd:
+                os.close(fd)
+        with writing_back([*descriptors.values()]) as note:
+            yield note
 
     # --- locking -------------------------------------------------------------------------------------
     @contextmanager

@@ -11,7 +11,7 @@ Promises of every implementation:
 5. Nothing is durable until `sync_filesystem` or `sync_directory` or `write_durably` has returned.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -138,6 +138,13 @@ class Disk(Protocol):
         """Create a file exclusively, mode 0600; leaving the context unfinished closes it as it is."""
         ...
 
+    def put_file(self, path: RelPath, content: Iterable[bytes | memoryview], attributes: Attributes) -> int:
+        """Create a file exclusively, write its content, set its attributes, close it, and return its inode number.
+
+        Raises what `content` raises, too; the file is then closed as it is.
+        """
+        ...
+
     def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:
         """Create a symbolic link and give it its owner."""
         ...
@@ -157,8 +164,8 @@ class Disk(Protocol):
         *,
         without: tuple[str, ...] = (),
         seen: Observed | None = None,
-    ) -> None:
-        """Set owner, mode, extended attributes and times of a file or directory, in this order.
+    ) -> int:
+        """Set owner, mode, extended attributes and times of a file or directory, in this order; return its inode number.
 
         Args:
             without: names of extended attributes to take away; others that are not named stay.
@@ -216,6 +223,14 @@ class Disk(Protocol):
 
     def sync_filesystem(self, path: RelPath) -> None:
         """Make everything on the filesystem of the directory at `path` durable (syncfs); errors are fatal."""
+        ...
+
+    def writing_back(self, directories: Iterable[RelPath]) -> AbstractContextManager[Callable[[int], None]]:
+        """Let the filesystems of these directories write back what is written to them in the block, before it is asked for.
+
+        Yields what is to be called with the number of bytes written since its last call. Nothing is durable by it, and
+        no error is told: that is what `sync_filesystem` is for.
+        """
         ...
 
     # --- locking -------------------------------------------------------------------------------------

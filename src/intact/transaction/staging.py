@@ -10,7 +10,7 @@ Promises:
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -41,6 +41,7 @@ from intact.transaction.plan_text import Step, TransactionPlan, plan_text
 __all__ = ["StagedTransaction", "StagingTree", "seal", "stage_objects"]
 
 Progress = Callable[[int], None]
+_LARGE = 1 << 20  # a file whose parts are worth telling of
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +225,22 @@ def _stage_from_bundles(
         with closing(bundle.contents(entries.keys())) as contents:  # or threads would outlive a failure
             for entry, chunks in contents:
                 (location, new), *further = entries[entry.path]
-                with disk.create_file(tree.places[location]) as writer:
-                    for chunk in chunks:
-                        writer.write(chunk)
-                        progress(len(chunk))
-                    tree.inodes[location] = writer.finish(new.attributes).inode
+                place = tree.places[location]
+                if new.size < _LARGE:
+                    tree.inodes[location] = disk.put_file(place, chunks, new.attributes)
+                    progress(new.size)
+                else:
+                    told = _told(chunks, progress)
+                    tree.inodes[location] = disk.put_file(place, told, new.attributes)
                 for other, also in further:  # a configuration file's new version beside it, and a second name
-                    disk.copy_file(tree.places[location], tree.places[other], also.attributes)
+                    disk.copy_file(place, tree.places[other], also.attributes)
                     _note_inode(disk, other, tree.places[other], tree)
+
+
+def _told(chunks: Iterable[bytes | memoryview], progress: Progress) -> Iterator[bytes | memoryview]:
+    for chunk in chunks:
+        yield chunk
+        progress(len(chunk))
 
 
 def _stage_links(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
@@ -250,9 +259,7 @@ def _finish_directories(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]]
     """Give directories their attributes when they are full, innermost first."""
     for location, new in reversed(objects):
         if isinstance(new, NewDirectory):
-            place = tree.places[location]
-            disk.set_attributes(place, new.attributes)
-            _note_inode(disk, location, place, tree)
+            tree.inodes[location] = disk.set_attributes(tree.places[location], new.attributes)
 
 
 def seal(
