@@ -33,6 +33,7 @@ from intact.transaction.commit import commit, roll_back
 from intact.transaction.hooks import run_or_fail
 from intact.transaction.opening import Opening, OpenTransaction, open_transaction
 from intact.transaction.phases import Phase
+from intact.transaction.plan_text import Step
 from intact.transaction.recover import Recovered, completed_later
 from intact.transaction.staging import StagedTransaction, StagingTree, seal, stage_objects
 
@@ -122,14 +123,14 @@ def execute(
             with _settled(transaction, error):
                 _discard(root, transaction, prepared, environment, error)
         raise
-    in_use, unknown = _in_use(root, number)
+    in_use, unknown = _in_use(root, number, tree.steps)
     return replace(receipt, transaction=number, told=(*room, *told, *unknown), in_use=in_use)
 
 
-def _in_use(root: Root, number: int) -> tuple[UsesFound, tuple[str, ...]]:
+def _in_use(root: Root, number: int, steps: Sequence[Step]) -> tuple[UsesFound, tuple[str, ...]]:
     """Tell who still uses what has just been replaced; whatever goes wrong here, the transaction has happened."""
     try:
-        return find_in_use(root, (number,)), ()
+        return find_in_use(root, (number,), known={number: steps}), ()
     except (IntactError, OSError) as error:
         return NOBODY, (f"who still uses what was replaced cannot be told: {_reason(error)}",)
     except KeyboardInterrupt:
