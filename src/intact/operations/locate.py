@@ -60,7 +60,9 @@ class Locator:
     def observe(self, location: RelPath) -> Observed | None:
         """Describe what stands at a location; asks the disk once."""
         if location not in self._seen:
-            self._seen[location] = self.disk.observe(location)
+            above = location.parent
+            is_below_nothing = above in self._seen and self._seen[above] is None
+            self._seen[location] = None if is_below_nothing else self.disk.observe(location)
         return self._seen[location]
 
     def _follow(self, location: RelPath, links_left: int) -> RelPath:

@@ -68,9 +68,11 @@ def give_mode(parent: int, name: str, mode: int) -> None:
 def apply_attributes(fd: int, attributes: Attributes) -> int:
     """Owner first, because chown clears set-id bits and capabilities; times last. Return the inode number."""
     status = os.fstat(fd)
-    if (status.st_uid, status.st_gid) != (attributes.uid, attributes.gid):
+    is_theirs = (status.st_uid, status.st_gid) == (attributes.uid, attributes.gid)
+    if not is_theirs:
         os.fchown(fd, attributes.uid, attributes.gid)
-    os.fchmod(fd, attributes.mode)
+    if not is_theirs or stat.S_IMODE(status.st_mode) != attributes.mode:
+        os.fchmod(fd, attributes.mode)
     for name, value in attributes.xattrs:
         os.setxattr(fd, name, value)
     if attributes.mtime_ns is not None:

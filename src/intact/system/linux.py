@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import update_wrapper
 from pathlib import Path
 from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
@@ -21,7 +21,7 @@ from intact.system.attributes import apply_attributes, give_mode, insist_on_same
 from intact.system.directories import DirectoryDescriptors
 from intact.system.locking import hold_lock
 from intact.system.mounts import mount_points_below
-from intact.system.newfile import CREATE, LinuxFileWriter, put_file, write_all
+from intact.system.newfile import CREATE, LinuxFileWriter, close_quietly, put_directory, put_file, write_all
 from intact.system.port import Guard, Space
 from intact.system.probing import FUSE_MAGIC, flags_are_honoured
 from intact.system.reading import digest_of
@@ -223,9 +223,9 @@ class LinuxDisk:
             for directory in () if location.parent in devices else location.ancestors:
                 if directory in devices:
                     continue
-                status = self._status_or_none(directory)
-                devices[directory] = status.st_dev if status and stat.S_ISDIR(status.st_mode) else None
                 above = devices[directory.parent]
+                status = self._status_or_none(directory) if above is not None else None
+                devices[directory] = status.st_dev if status and stat.S_ISDIR(status.st_mode) else None
                 if devices[directory] is not None and devices[directory] != above:
                     found.add(directory)
         return frozenset(found)
@@ -269,8 +269,7 @@ class LinuxDisk:
         try:
             yield LinuxFileWriter(fd, path)
         except BaseException:
-            with suppress(OSError):  # the first error is the one to tell
-                os.close(fd)
+            close_quietly(fd)
             raise
         try:
             os.close(fd)  # may report ENOSPC or EIO (NFS, quotas)
@@ -282,6 +281,12 @@ class LinuxDisk:
         """Create a file exclusively, with content and attributes; return its inode number."""
         parent, name = self._at(path)
         return put_file(parent, name, content, attributes)
+
+    @_verb
+    def put_directory(self, path: RelPath, attributes: Attributes) -> int | None:
+        """Create a directory; return its inode number if it has its attributes already."""
+        parent, name = self._at(path)
+        return put_directory(parent, name, attributes)
 
     @_verb
     def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:
@@ -325,8 +330,9 @@ class LinuxDisk:
         with self._opened(path, _READ) as fd:
             if seen is not None:
                 insist_on_same(fd, seen)
-            for name in {name for name, _ in read_xattrs(fd)} & set(without):
-                os.removexattr(fd, name)
+            if without:
+                for name in {name for name, _ in read_xattrs(fd)} & set(without):
+                    os.removexattr(fd, name)
             return apply_attributes(fd, attributes)
 
     def _rename(self, source: RelPath, destination: RelPath, flags: int) -> None:

@@ -6,7 +6,8 @@ Promises of every implementation:
    component by component through directory descriptors, and a parent that is a link is refused.
 2. No verb opens an existing file for writing.
 3. A new object is created exclusively, with mode 0600 (files) or 0700 (directories), and gets its final
-   attributes through `set_attributes`, which applies owner, mode, extended attributes, times in this order.
+   attributes through `set_attributes`, which applies owner, mode, extended attributes, times in this order. What is
+   put into a staging tree, where nobody else gets, has its final mode at once if it stays ours (`put_…`).
 4. A failed call raises `MachineError` (or `NoSpace`) with the errno; nothing fails silently.
 5. Nothing is durable until `sync_filesystem` or `sync_directory` or `write_durably` has returned.
 """
@@ -139,9 +140,16 @@ class Disk(Protocol):
         ...
 
     def put_file(self, path: RelPath, content: Iterable[bytes | memoryview], attributes: Attributes) -> int:
-        """Create a file exclusively, write its content, set its attributes, close it, and return its inode number.
+        """Create a file of a staging tree exclusively, write its content, set its attributes, close it, and return its inode number.
 
         Raises what `content` raises, too; the file is then closed as it is.
+        """
+        ...
+
+    def put_directory(self, path: RelPath, attributes: Attributes) -> int | None:
+        """Create a directory of a staging tree, to be filled.
+
+        Returns its inode number if it has its attributes already; else None, and `set_attributes` gives them at the end.
         """
         ...
 
