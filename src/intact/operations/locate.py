@@ -37,7 +37,9 @@ class Locator:
 
     def entry(self, path: RelPath) -> RelPath:
         """Return the location of an entry: its parents' links are followed, it is not."""
-        return self.directory(path.parent) / path.name
+        above = path.parent
+        found = self.directory(above)
+        return path if found == above else found / path.name
 
     def directory(self, path: RelPath) -> RelPath:
         """Return the location of a directory, its own link followed.

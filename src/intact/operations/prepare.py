@@ -152,7 +152,7 @@ def _survey(
     leaving = _by_location(entry for name in sorted(changing) for entry in database.entries(name))
     wanted, unknown = _wanted(root, bundles, leaving)
     beside = [RelPath(at + NEW_SUFFIX) for at, found in wanted.items() if any(one.is_config for one in found)]
-    locations = {*wanted, *leaving, *beside}
+    locations = [*wanted, *leaving, *beside]
     staying = database.owners(locations, besides=changing)
     owners = {at: _by_package(leaving.get(at, ()), staying.get(at, ())) for at in {*leaving, *staying}}
     observed = observe_locations(root.disk, locations, owners, _with_same_content(wanted, leaving))

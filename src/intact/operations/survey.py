@@ -37,7 +37,7 @@ def observe_locations(
         staying: locations whose content does not change, so that a quick look is enough.
     """
     found: dict[RelPath, Observed | None] = {}
-    for location in sorted(set(locations)):
+    for location in sorted(dict.fromkeys(locations)):  # in order for the most part, unlike a set
         if location.parent in found and found[location.parent] is None:  # parents sort before what is in them
             found[location] = None
             continue
@@ -72,7 +72,7 @@ def survey_terrain(
     """
     mounts = disk.boundaries(observed)
     listings: dict[RelPath, tuple[str, ...]] = {}
-    for location in sorted(set(leaving)):
+    for location in sorted(dict.fromkeys(leaving)):
         seen = observed.get(location)
         if seen is not None and seen.kind is Kind.DIRECTORY:
             listings[location] = tuple(disk.list_directory(location))
