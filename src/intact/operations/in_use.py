@@ -12,7 +12,6 @@ import errno
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 
 from intact.model.errors import (
@@ -24,7 +23,7 @@ from intact.model.errors import (
     machine_error,
 )
 from intact.model.objects import Identity
-from intact.model.paths import RelPath
+from intact.model.paths import ROOT, RelPath
 from intact.model.processes import RunningProcess, Usage, Use
 from intact.operations.retained_plans import read_retained_plan
 from intact.operations.root import Root
@@ -114,9 +113,8 @@ def find_in_use(
     files, notes = _old_files(root, transactions, known)
     if not files:
         return replace(NOBODY, notes=tuple(notes))
-    wanted = {
-        one: None if old.place is None else root.disk.host_path(old.place) for one, old in files.items()
-    }
+    top = root.disk.host_path(ROOT)
+    wanted = {one: None if old.place is None else f"{top}/{old.place}" for one, old in files.items()}
     try:
         seen = find_uses(wanted)
     except OSError as error:
@@ -190,7 +188,7 @@ def _is_it(use: Use, old: _OldFile) -> bool:
 
 
 def _processes(
-    wanted: Mapping[Identity, Path | None], uses: Iterable[Use]
+    wanted: Mapping[Identity, str | None], uses: Iterable[Use]
 ) -> tuple[dict[int, RunningProcess], list[Use]]:
     """Describe the processes, and leave out what has ended or changed while we looked."""
     by_pid: dict[int, list[Use]] = {}

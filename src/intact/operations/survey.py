@@ -43,14 +43,22 @@ def observe_locations(
             continue
         before = owned.get(location)
         has_rights = bool(before and before[0].xattrs)
-        seen = disk.observe(location, xattrs=has_rights)
-        if seen is not None and seen.kind is Kind.FILE:
-            is_settled = location in staying and before and _is_untouched(before[0], seen)
-            known = before[0].digest if before and is_settled else None
-            # Owner and mode of one object and the content of another would give a secret away.
-            seen = seen.with_digest(known) if known else disk.observe_content(location, xattrs=has_rights)
-        found[location] = seen
+        known = (
+            _untouched(disk, location, before[0], xattrs=has_rights)
+            if before and location in staying
+            else None
+        )
+        # Owner and mode of one object and the content of another would give a secret away.
+        found[location] = known or disk.observe_whole(location, xattrs=has_rights)
     return found
+
+
+def _untouched(disk: Disk, location: RelPath, owned: OwnedEntry, *, xattrs: bool) -> Observed | None:
+    """Describe a file that is, after a quick look, the one that was installed; None for anything else."""
+    seen = disk.observe(location, xattrs=xattrs)
+    if seen is None or owned.digest is None or not _is_untouched(owned, seen):
+        return None
+    return seen.with_digest(owned.digest)
 
 
 def _is_untouched(owned: OwnedEntry, seen: Observed) -> bool:

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import update_wrapper
 from pathlib import Path
 from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
@@ -16,15 +16,15 @@ from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
 from intact.model.entries import Digest, Xattrs
 from intact.model.errors import RootUnusable, machine_error
 from intact.model.objects import Attributes, Identity, Kind, Observed
-from intact.model.paths import ROOT, RelPath
+from intact.model.paths import RelPath
 from intact.system.attributes import apply_attributes, give_mode, insist_on_same, observed, read_xattrs
 from intact.system.directories import DirectoryDescriptors
 from intact.system.locking import hold_lock
-from intact.system.mounts import mount_points_below
+from intact.system.mounts import borders_above, mount_points_below
 from intact.system.newfile import CREATE, LinuxFileWriter, close_quietly, put_directory, put_file, write_all
 from intact.system.port import Guard, Space
 from intact.system.probing import FUSE_MAGIC, flags_are_honoured
-from intact.system.reading import digest_of
+from intact.system.reading import READ, digest_of, insist_on_file, observe_open
 from intact.system.syscalls import (
     ATTR_APPEND,
     ATTR_IMMUTABLE,
@@ -42,7 +42,6 @@ __all__ = ["LinuxDisk"]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1 << 20
 
 
@@ -124,7 +123,7 @@ class LinuxDisk:
 
     def _xattrs(self, path: RelPath) -> Xattrs:
         try:
-            with self._opened(path, _READ) as fd:
+            with self._opened(path, READ) as fd:
                 return read_xattrs(fd)
         except PermissionError:
             return ()
@@ -132,21 +131,31 @@ class LinuxDisk:
     @_verb
     def digest(self, path: RelPath) -> Digest:
         """Hash the regular file at `path`."""
-        with self.open_read(path) as source:
-            return digest_of(source)
+        with self._opened(path, READ) as fd:
+            insist_on_file(fd)
+            return digest_of(fd)
 
     @_verb
     def observe_content(self, path: RelPath, *, xattrs: bool = False) -> Observed:
         """Describe the regular file at `path` with its digest."""
-        with self.open_read(path) as source:
-            fd = source.fileno()
-            seen = observed(os.fstat(fd), "", read_xattrs(fd) if xattrs else ())
-            return seen.with_digest(digest_of(source))
+        return observe_open(*self._at(path), xattrs=xattrs)
+
+    @_verb
+    def observe_whole(self, path: RelPath, *, xattrs: bool = False) -> Observed | None:
+        """Describe the object at `path`, a regular file with its digest; None if there is none."""
+        try:
+            parent, name = self._at(path)
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if stat.S_ISREG(status.st_mode):  # opening anything else can do something
+            return observe_open(parent, name, xattrs=xattrs)
+        return self.observe(path, xattrs=xattrs)
 
     @_verb
     def list_directory(self, path: RelPath) -> list[str]:
         """Name what is in the directory at `path`, sorted."""
-        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
             return sorted(os.listdir(fd))
 
     def tree(self, path: RelPath) -> Iterator[RelPath]:
@@ -170,10 +179,9 @@ class LinuxDisk:
     @_verb
     def open_read(self, path: RelPath) -> BinaryIO:
         """Open the regular file at `path` for reading."""
-        fd = self._open(path, _READ)
+        fd = self._open(path, READ)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file")
+            insist_on_file(fd)
             return os.fdopen(fd, "rb", buffering=0)
         except BaseException:
             os.close(fd)
@@ -188,7 +196,7 @@ class LinuxDisk:
     @_verb
     def space(self, path: RelPath) -> Space:
         """Describe the filesystem that holds the directory at `path`."""
-        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
             status = os.fstatvfs(fd)
             return Space(
                 total_bytes=status.f_blocks * status.f_frsize,
@@ -217,18 +225,12 @@ class LinuxDisk:
 
     def boundaries(self, locations: Iterable[RelPath]) -> frozenset[RelPath]:
         """Name the directories above these locations that no rename can cross, and all mount points."""
-        found = set(self.mount_points())
-        devices: dict[RelPath, int | None] = {ROOT: os.fstat(self._root_fd).st_dev}
-        for location in locations:
-            for directory in () if location.parent in devices else location.ancestors:
-                if directory in devices:
-                    continue
-                above = devices[directory.parent]
-                status = self._status_or_none(directory) if above is not None else None
-                devices[directory] = status.st_dev if status and stat.S_ISDIR(status.st_mode) else None
-                if devices[directory] is not None and devices[directory] != above:
-                    found.add(directory)
-        return frozenset(found)
+        top = os.fstat(self._root_fd).st_dev
+        return self.mount_points() | borders_above(locations, top, self._device_of_directory)
+
+    def _device_of_directory(self, path: RelPath) -> int | None:
+        status = self._status_or_none(path)
+        return status.st_dev if status and stat.S_ISDIR(status.st_mode) else None
 
     def identity(self, path: RelPath) -> Identity | None:
         """Tell which object stands at `path` (links are not followed); None if there is none."""
@@ -327,7 +329,7 @@ class LinuxDisk:
         seen: Observed | None = None,
     ) -> int:
         """Set owner, mode, extended attributes and times, through a descriptor; return the inode number."""
-        with self._opened(path, _READ) as fd:
+        with self._opened(path, READ) as fd:
             if seen is not None:
                 insist_on_same(fd, seen)
             if without:
@@ -362,7 +364,7 @@ class LinuxDisk:
     @_verb
     def learn_renames(self, path: RelPath) -> None:
         """Find out what a rename with flags does on the filesystem of the directory at `path`."""
-        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
             if statfs_magic(fd) == FUSE_MAGIC and not flags_are_honoured(fd):
                 self._without_flags.add(os.fstat(fd).st_dev)
 
@@ -402,13 +404,13 @@ class LinuxDisk:
     @_verb
     def sync_directory(self, path: RelPath) -> None:
         """Make the names in the directory at `path` durable."""
-        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
             os.fsync(fd)
 
     @_verb
     def watch_filesystem(self, path: RelPath) -> None:
         """Note the write errors seen so far."""
-        fd = self._open(path, _READ | os.O_DIRECTORY)
+        fd = self._open(path, READ | os.O_DIRECTORY)
         device = os.fstat(fd).st_dev
         if device in self._watched:
             os.close(fd)
@@ -418,21 +420,17 @@ class LinuxDisk:
     @_verb
     def sync_filesystem(self, path: RelPath) -> None:
         """Make everything on the filesystem of the directory at `path` durable."""
-        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
             syncfs(self._watched.get(os.fstat(fd).st_dev, fd))
 
     @contextmanager
     def writing_back(self, directories: Iterable[RelPath]) -> Iterator[Callable[[int], None]]:
         """Let these filesystems write back what is written to them in the block, before it is asked for."""
-        descriptors: dict[int, int] = {}
+        descriptors = []
         for path in directories:
-            try:
-                fd = self._open(path, _READ | os.O_DIRECTORY)
-            except OSError:  # told by the sync that counts
-                continue
-            if descriptors.setdefault(os.fstat(fd).st_dev, fd) != fd:
-                os.close(fd)
-        with writing_back([*descriptors.values()]) as note:
+            with suppress(OSError):  # told by the sync that counts
+                descriptors.append(self._open(path, READ | os.O_DIRECTORY))
+        with writing_back(descriptors) as note:
             yield note
 
     # --- locking -------------------------------------------------------------------------------------

@@ -87,6 +87,10 @@ class Disk(Protocol):
         """
         ...
 
+    def observe_whole(self, path: RelPath, *, xattrs: bool = False) -> Observed | None:
+        """Describe the object at `path` as `observe` does, and a regular file as `observe_content` does."""
+        ...
+
     def list_directory(self, path: RelPath) -> list[str]:
         """Name what is in the directory at `path`, sorted; names may hold lone surrogates (PEP 383)."""
         ...

@@ -143,12 +143,14 @@ def cached_status(path: str) -> tuple[Identity, int, int, int]:
 
 
 def statx_attributes(parent_fd: int, name: str) -> int:
-    """Return the attribute bits of an object, not following a link (statx(2), Linux 4.11); 0 where unknown."""
+    """Return the attribute bits of an object, not following a link (statx(2), Linux 4.11); 0 where unknown.
+
+    Not for use by several threads.
+    """
     if _statx is None:
         return 0
-    result = _Statx()
-    _raise_errno(_statx(parent_fd, os.fsencode(name), _AT_SYMLINK_NOFOLLOW, 0, ctypes.byref(result)))
-    return int(result.stx_attributes)
+    _raise_errno(_statx(parent_fd, os.fsencode(name), _AT_SYMLINK_NOFOLLOW, 0, _statx_now_pointer))
+    return int(_statx_now.stx_attributes)
 
 
 class _Statfs(ctypes.Structure):

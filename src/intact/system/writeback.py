@@ -80,7 +80,7 @@ class _Syncing(threading.Thread):
         try:
             while self._wanted.wait() and not self._ending:
                 self._wanted.clear()
-                for fd in self._descriptors:
+                for fd in {os.fstat(fd).st_dev: fd for fd in self._descriptors}.values():
                     with suppress(OSError):  # told by whoever makes it durable
                         syncfs(fd)
         finally:

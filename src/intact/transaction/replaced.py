@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from intact.model.actions import Remove, Replace
 from intact.model.objects import Identity, Kind
-from intact.model.paths import RelPath
+from intact.model.paths import ROOT, RelPath
 from intact.state.database import Database
 from intact.state.layout import StateLayout
 from intact.state.outlived import OutlivedFile, outlived_text, parse_outlived
@@ -75,7 +75,8 @@ def note_outlived(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> Non
     going = replaced_files(disk, plan.steps)
     if not going and not before:
         return
-    wanted = {one: disk.host_path(place) for one, (_, place) in going.items()} | dict.fromkeys(before)
+    top = disk.host_path(ROOT)
+    wanted = {one: f"{top}/{place}" for one, (_, place) in going.items()} | dict.fromkeys(before)
     uses = find_uses(wanted).uses
     used = {one.identity for one in uses if one.identity in going}
     staying = {
