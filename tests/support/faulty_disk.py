@@ -89,8 +89,10 @@ class FaultyDisk:
     def observe_content(self, path: RelPath, *, xattrs: bool = False) -> Observed:
         return self.real.observe_content(path, xattrs=xattrs)
 
-    def observe_whole(self, path: RelPath, *, xattrs: bool = False) -> Observed | None:
-        return self.real.observe_whole(path, xattrs=xattrs)
+    def observe_whole(
+        self, path: RelPath, *, xattrs: bool = False, size: int | None = None
+    ) -> Observed | None:
+        return self.real.observe_whole(path, xattrs=xattrs, size=size)
 
     def list_directory(self, path: RelPath) -> list[str]:
         return self.real.list_directory(path)

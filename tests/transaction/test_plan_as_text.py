@@ -208,3 +208,10 @@ def test_the_slot_of_a_very_long_path_is_read_again() -> None:
     backup = NewFile(NEW.attributes, 1, NEW.digest, Backup(slot))
     plan = TransactionPlan(7, (Step(Create(longest, 0, backup), slot, 1),), (ROOT,))
     assert parse_plan(plan_text(plan), PLACE) == plan
+
+
+@given(st.lists(STEPS, max_size=4))
+def test_departures_are_the_steps_that_took_something_out_and_as_they_were(steps: list[Step]) -> None:
+    text = plan_text(TransactionPlan(1, tuple(steps), (ROOT,)))
+    taken = tuple(step for step in steps if isinstance(step.action, Replace | Remove))
+    assert parse_plan(text, PLACE, departures=True).steps == taken

@@ -166,7 +166,9 @@ def _old_files(
         if transactions is not None and number not in transactions:
             continue
         try:
-            steps = known[number] if number in known else read_retained_plan(root, number).steps
+            steps = (
+                known[number] if number in known else read_retained_plan(root, number, departures=True).steps
+            )
         except MachineError as error:
             if error.errno in {errno.EACCES, errno.EPERM}:
                 error.remedy = "run the command as root, or as the user who owns the root"

@@ -141,14 +141,17 @@ class LinuxDisk:
         return observe_open(*self._at(path), xattrs=xattrs)
 
     @_verb
-    def observe_whole(self, path: RelPath, *, xattrs: bool = False) -> Observed | None:
-        """Describe the object at `path`, a regular file with its digest; None if there is none."""
+    def observe_whole(
+        self, path: RelPath, *, xattrs: bool = False, size: int | None = None
+    ) -> Observed | None:
+        """Describe the object at `path`, a regular file (of this size) with its digest; None if there is none."""
         try:
             parent, name = self._at(path)
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        if stat.S_ISREG(status.st_mode):  # opening anything else can do something
+        # Opening anything but a file can do something.
+        if stat.S_ISREG(status.st_mode) and size in {None, status.st_size}:
             return observe_open(parent, name, xattrs=xattrs)
         return self.observe(path, xattrs=xattrs)
 
@@ -426,10 +429,9 @@ class LinuxDisk:
     @contextmanager
     def writing_back(self, directories: Iterable[RelPath]) -> Iterator[Callable[[int], None]]:
         """Let these filesystems write back what is written to them in the block, before it is asked for."""
-        descriptors = []
-        for path in directories:
-            with suppress(OSError):  # told by the sync that counts
-                descriptors.append(self._open(path, READ | os.O_DIRECTORY))
+        descriptors: list[int] = []
+        with suppress(OSError):  # told by the sync that counts
+            descriptors.extend(self._open(path, READ | os.O_DIRECTORY) for path in directories)
         with writing_back(descriptors) as note:
             yield note
 

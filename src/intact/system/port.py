@@ -87,8 +87,14 @@ class Disk(Protocol):
         """
         ...
 
-    def observe_whole(self, path: RelPath, *, xattrs: bool = False) -> Observed | None:
-        """Describe the object at `path` as `observe` does, and a regular file as `observe_content` does."""
+    def observe_whole(
+        self, path: RelPath, *, xattrs: bool = False, size: int | None = None
+    ) -> Observed | None:
+        """Describe the object at `path` as `observe` does, and a regular file as `observe_content` does.
+
+        Args:
+            size: only a file of this size is read; None for any.
+        """
         ...
 
     def list_directory(self, path: RelPath) -> list[str]:

@@ -44,6 +44,7 @@ from intact.model.versions import Version
 __all__ = ["FORMAT", "Step", "TransactionPlan", "parse_plan", "plan_text"]
 
 FORMAT = 2
+_DEPARTURES = frozenset({"replace", "remove"})
 _LONGEST_PREFIX = MAX_PATH_BYTES  # a mount point, `.intact`, identity, number and slot
 
 # JSON is untyped at this border; everything behind it is typed again.
@@ -110,8 +111,11 @@ def plan_text(plan: TransactionPlan) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def parse_plan(text: bytes, place: str) -> TransactionPlan:
+def parse_plan(text: bytes, place: str, *, departures: bool = False) -> TransactionPlan:
     """Read a plan.
+
+    Args:
+        departures: leave out the steps that have taken nothing out of the root; those of a new package are many.
 
     Raises:
         JournalDamaged: the text is not a plan.
@@ -124,6 +128,7 @@ def parse_plan(text: bytes, place: str) -> TransactionPlan:
             steps=tuple(
                 Step(_parse_action(one), _own_path(slot), int(inode), str(digest))
                 for slot, inode, digest, one in value["steps"]
+                if not departures or one[0] in _DEPARTURES
             ),
             mounts=tuple(map(_path, value["mounts"])),
             packages=tuple(
