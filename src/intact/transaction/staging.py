@@ -36,7 +36,7 @@ from intact.transaction.errnos import CANNOT_LINK
 from intact.transaction.journal import Record
 from intact.transaction.opening import OpenTransaction
 from intact.transaction.phases import Phase
-from intact.transaction.plan_text import Step, TransactionPlan, plan_text
+from intact.transaction.plan_text import Step, TransactionPlan, plan_pieces
 
 __all__ = ["StagedTransaction", "StagingTree", "seal", "stage_objects"]
 
@@ -283,11 +283,13 @@ def seal(
         commands=plan.commands,
         database=disk.digest(places.next_database) if disk.observe(places.next_database) else "",
     )
-    text = plan_text(sealed)
+    digest = hashlib.sha256()
     with disk.create_file(places.plan) as writer:
-        writer.write(text)
+        for piece in plan_pieces(sealed):
+            digest.update(piece)
+            writer.write(piece)
     for mount in (*sealed.mounts, places.home):
         disk.sync_filesystem(mount)
-    record = Record(Phase.STAGED, now, attached=hashlib.sha256(text).hexdigest())
+    record = Record(Phase.STAGED, now, attached=digest.hexdigest())
     transaction.journal.append(record)
     return StagedTransaction(transaction, sealed)
