@@ -112,6 +112,9 @@ def _change_entries(connection: sqlite3.Connection, package: str, rows: Iterable
     """Write what is new or different and delete what is gone: an upgrade costs what changed."""
     query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ?"  # noqa: S608  constants
     before = {row[0]: row for row in connection.execute(query, (package,))}
+    if not before:  # a new package: its rows need not be in memory all at once
+        _insert(connection, "entries", ENTRY_COLUMNS, rows)
+        return
     after = {row[0]: row for row in rows}
     gone = [(location, package) for location in before.keys() - after.keys()]
     connection.executemany("DELETE FROM entries WHERE location = ? AND package = ?", gone)
