@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from intact.bundle.canonical_entries import split_canonical
 from intact.bundle.tarstream import END_OF_ARCHIVE, member_length
 from intact.model.limits import Limits
 from intact.model.paths import PathFault, RelPath
@@ -26,7 +27,6 @@ from intact.model.values import dataclass
 __all__ = ["Difference", "difference"]
 
 _KINDS: Final = (b"directories", b"files", b"hardlinks", b"symlinks")
-_ENTRIES: Final = b"\n[entries]\n"
 _START: Final = b'  {path = "'
 # With one of these, a line may mean something else than it seems to.
 _MARKS: Final = (b'"""', b"'''")
@@ -116,8 +116,11 @@ def difference(old: bytes, new: bytes, limits: Limits) -> Difference | None:
 
 def _lines(text: bytes) -> _Lines | None:
     """Take a manifest apart that has the form in which we write it."""
-    head, mark, body = text.partition(_ENTRIES)
-    if not mark or any(one in head for one in _MARKS) or any(one in body for one in _MARKS_OF_ENTRIES):
+    split = split_canonical(text)
+    if split is None:
+        return None
+    head, body = split
+    if any(one in head for one in _MARKS) or any(one in body for one in _MARKS_OF_ENTRIES):
         return None
     sections: dict[bytes, bytes] = dict.fromkeys(_KINDS, b"")
     at = 0
@@ -248,7 +251,7 @@ def _starts(files: Iterable[tuple[bytes, int]], wanted: frozenset[bytes]) -> tup
 
 
 def _text(after: _Lines, chosen: Mapping[bytes, set[bytes]]) -> bytes:
-    lines = [after.head + _ENTRIES[:-1]]
+    lines = [after.head + b"[entries]"]
     for kind in _KINDS:
         if rows := [row for row in after.rows[kind] if row in chosen[kind]]:
             lines += [kind + b" = [", *rows, b"]"]

@@ -6,6 +6,7 @@ reader is closed: what it does not know, it refuses, with all faults at once.
 
 from typing import Final
 
+from intact.bundle.canonical_entries import ListedEntries, canonical_entries, split_canonical
 from intact.bundle.entry_text import entry_lines, read_entries
 from intact.bundle.fields import Faults, Fields, parse_toml, shortened
 from intact.bundle.hook_text import HOOKS_FEATURE, hook_lines, read_hooks
@@ -121,7 +122,7 @@ def parse_manifest(
         raise ManifestInvalid(
             f"the manifest is longer than {limits.manifest} bytes", path=name, remedy=_REMEDY
         )
-    table = parse_toml(text, name)
+    table, listed = _read_quickly(text, name) or (parse_toml(text, name), None)
     _refuse_newer(table, name)
     faults = Faults()
     top = Fields(table, "", faults, _TOP_KEYS)
@@ -142,10 +143,27 @@ def parse_manifest(
     )
     if manifest.hooks and HOOKS_FEATURE not in features:
         top.fault("requires_features", f"has to name {HOOKS_FEATURE}, because there are hooks")
-    entries = read_entries(top, manifest.created, faults, limits)
+    entries = read_entries(top, manifest.created, faults, limits, listed)
     frames = _read_frames(top, entries, faults, limits, stream)
     faults.refuse_if_any(name, _REMEDY)
     return replace(manifest, entries=entries, frames=frames)
+
+
+def _read_quickly(text: bytes, name: str) -> tuple[dict[str, object], ListedEntries] | None:
+    """Read a manifest that is written as `render_manifest` does it; None for any other, whatever is wrong with it."""
+    parts = split_canonical(text)
+    if parts is None:
+        return None
+    try:
+        table = parse_toml(parts[0], name)
+    except ManifestInvalid:
+        return None
+    package = table.get("package")
+    created = package.get("created") if isinstance(package, dict) else None
+    if type(created) is not int or not 0 <= created <= LARGEST_NUMBER or "entries" in table:
+        return None
+    listed = canonical_entries(parts[1], created)
+    return None if listed is None else (table, listed)
 
 
 def read_identity(package: Fields) -> PackageIdentity:

@@ -82,7 +82,7 @@ def _from_history(root: Root, database: Database, needed: Mapping[Digest, int], 
             continue
         with suppress(IntactError):  # what of the history is damaged is no source
             plan = read_retained_plan(root, record.id)
-            for _, place in replaced_files(root.disk, plan).values():
+            for _, place in replaced_files(root.disk, plan.steps).values():
                 seen = root.disk.observe(place)
                 wanted = _left(needed, found)
                 if seen is not None and seen.size in wanted.values():

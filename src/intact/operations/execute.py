@@ -33,11 +33,13 @@ from intact.transaction.commit import commit, roll_back
 from intact.transaction.hooks import run_or_fail
 from intact.transaction.opening import Opening, OpenTransaction, open_transaction
 from intact.transaction.phases import Phase
+from intact.transaction.plan_text import Step
 from intact.transaction.recover import Recovered, completed_later
 from intact.transaction.staging import StagedTransaction, StagingTree, seal, stage_objects
 
 __all__ = ["Prepared", "execute"]
 
+_INODE = 4096  # what a small file takes beside its content, roughly
 _NO_CHANGES_YET = "nothing of the root has changed yet; the next command finishes or discards the transaction, as the disk remembers it"
 _SOME_CHANGES = (
     "every path holds a whole file, old or new; the transaction is still open, its backups are safe"
@@ -121,14 +123,14 @@ def execute(
             with _settled(transaction, error):
                 _discard(root, transaction, prepared, environment, error)
         raise
-    in_use, unknown = _in_use(root, number)
+    in_use, unknown = _in_use(root, number, tree.steps)
     return replace(receipt, transaction=number, told=(*room, *told, *unknown), in_use=in_use)
 
 
-def _in_use(root: Root, number: int) -> tuple[UsesFound, tuple[str, ...]]:
+def _in_use(root: Root, number: int, steps: Sequence[Step]) -> tuple[UsesFound, tuple[str, ...]]:
     """Tell who still uses what has just been replaced; whatever goes wrong here, the transaction has happened."""
     try:
-        return find_in_use(root, (number,)), ()
+        return find_in_use(root, (number,), known={number: steps}), ()
     except (IntactError, OSError) as error:
         return NOBODY, (f"who still uses what was replaced cannot be told: {_reason(error)}",)
     except KeyboardInterrupt:
@@ -177,14 +179,16 @@ def _stage(
     """Stage objects and state; return them with the transactions whose backups will go."""
     total = sum(staged_size(action)[0] for action in prepared.plan.actions)
     done = 0
+    with root.disk.writing_back((*transaction.opening.mounts, transaction.places.home)) as note_written:
 
-    def progress(count: int) -> None:
-        nonlocal done
-        done += count
-        environment.tell_progress("stage", done, total)
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            note_written(count + _INODE)
+            environment.tell_progress("stage", done, total)
 
-    tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
-    return tree, _stage_state(root, transaction, prepared, tree, policy, environment)
+        tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
+        return tree, _stage_state(root, transaction, prepared, tree, policy, environment)
 
 
 @contextmanager

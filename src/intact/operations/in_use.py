@@ -11,7 +11,7 @@ shows.
 import errno
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from types import MappingProxyType
 
 from intact.model.errors import (
     DatabaseDamaged,
@@ -22,7 +22,7 @@ from intact.model.errors import (
     machine_error,
 )
 from intact.model.objects import Identity
-from intact.model.paths import RelPath
+from intact.model.paths import ROOT, RelPath
 from intact.model.processes import RunningProcess, Usage, Use
 from intact.model.values import dataclass, replace
 from intact.operations.retained_plans import read_retained_plan
@@ -36,6 +36,7 @@ from intact.system.process_facts import (
     with_commands,
 )
 from intact.system.processes import find_uses, has_kept
+from intact.transaction.plan_text import Step
 from intact.transaction.replaced import outlived_files, packages_before, replaced_files
 
 __all__ = ["NOBODY", "InUse", "UsesFound", "find_in_use"]
@@ -91,13 +92,17 @@ class _OldFile:
 
 
 def find_in_use(
-    root: Root, transactions: Sequence[int] | None = None, packages: Collection[str] = ()
+    root: Root,
+    transactions: Sequence[int] | None = None,
+    packages: Collection[str] = (),
+    known: Mapping[int, Sequence[Step]] = MappingProxyType({}),
 ) -> UsesFound:
     """Look for the processes that still use what these transactions, or all of them, took away.
 
     Args:
         transactions: of the history; those that keep no backups any more are known by what was noted of them.
         packages: only what was theirs; none stands for all.
+        known: steps of transactions that need not be read for that.
 
     Raises:
         UnknownTransaction: there is none of that number.
@@ -105,12 +110,11 @@ def find_in_use(
         MachineError: the history or /proc may not be read.
     """
     _insist_on_known(root, transactions or (), packages)
-    files, notes = _old_files(root, transactions)
+    files, notes = _old_files(root, transactions, known)
     if not files:
         return replace(NOBODY, notes=tuple(notes))
-    wanted = {
-        one: None if old.place is None else root.disk.host_path(old.place) for one, old in files.items()
-    }
+    top = root.disk.host_path(ROOT)
+    wanted = {one: None if old.place is None else f"{top}/{old.place}" for one, old in files.items()}
     try:
         seen = find_uses(wanted)
     except OSError as error:
@@ -151,7 +155,9 @@ def _insist_on_known(root: Root, transactions: Sequence[int], packages: Collecti
                 )
 
 
-def _old_files(root: Root, transactions: Sequence[int] | None) -> tuple[dict[Identity, _OldFile], list[str]]:
+def _old_files(
+    root: Root, transactions: Sequence[int] | None, known: Mapping[int, Sequence[Step]]
+) -> tuple[dict[Identity, _OldFile], list[str]]:
     found: dict[Identity, _OldFile] = {}
     notes: list[str] = []
     with root.database() as database:
@@ -160,7 +166,9 @@ def _old_files(root: Root, transactions: Sequence[int] | None) -> tuple[dict[Ide
         if transactions is not None and number not in transactions:
             continue
         try:
-            plan = read_retained_plan(root, number)
+            steps = (
+                known[number] if number in known else read_retained_plan(root, number, departures=True).steps
+            )
         except MachineError as error:
             if error.errno in {errno.EACCES, errno.EPERM}:
                 error.remedy = "run the command as root, or as the user who owns the root"
@@ -168,7 +176,7 @@ def _old_files(root: Root, transactions: Sequence[int] | None) -> tuple[dict[Ide
         except IntactError as error:
             notes.append(f"what transaction {number} replaced cannot be told: {error.message}")
             continue
-        for identity, (location, place) in replaced_files(root.disk, plan).items():
+        for identity, (location, place) in replaced_files(root.disk, steps).items():
             found.setdefault(identity, _OldFile(number, location, place))
     for identity, one in outlived_files(root.disk, root.layout).items():
         if transactions is None or one.transaction in transactions:
@@ -182,7 +190,7 @@ def _is_it(use: Use, old: _OldFile) -> bool:
 
 
 def _processes(
-    wanted: Mapping[Identity, Path | None], uses: Iterable[Use]
+    wanted: Mapping[Identity, str | None], uses: Iterable[Use]
 ) -> tuple[dict[int, RunningProcess], list[Use]]:
     """Describe the processes, and leave out what has ended or changed while we looked."""
     by_pid: dict[int, list[Use]] = {}

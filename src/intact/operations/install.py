@@ -1,7 +1,7 @@
 """Acts. Install or upgrade bundles: all of them, or nothing.
 
 Of a new version, only what its manifest says otherwise than the installed one's is read, looked at and judged. What both
-say alike stays as it is: an upgrade costs what changed (docs/decisions/0008).
+say alike stays as it is: an upgrade costs what changed (docs/decisions/0010).
 """
 
 import hashlib

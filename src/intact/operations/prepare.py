@@ -155,7 +155,7 @@ def _survey(
     )
     wanted, unknown = _wanted(root, bundles, leaving)
     beside = [RelPath(at + NEW_SUFFIX) for at, found in wanted.items() if any(one.is_config for one in found)]
-    locations = {*wanted, *leaving, *beside}
+    locations = [*wanted, *leaving, *beside]
     narrow = {bundle.manifest.identity.name for bundle in bundles if bundle.base is not None}
     staying = _without(database.owners(locations, besides=changing - narrow), leaving)
     owners = {at: _by_package(leaving.get(at, ()), staying.get(at, ())) for at in {*leaving, *staying}}

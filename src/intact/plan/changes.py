@@ -49,7 +49,7 @@ def decide(situation: Situation) -> Decisions:
     """Decide about every path that is wanted or left behind."""
     decisions = Decisions()
     linked = _hardlinked_groups_to_renew(situation)
-    for location in sorted({*situation.wanted, *situation.leaving}):
+    for location in sorted(dict.fromkeys((*situation.wanted, *situation.leaving))):
         wanted = situation.wanted.get(location, ())
         if not wanted:
             if location not in decisions.beside:  # sorted behind its file, so that is decided by now

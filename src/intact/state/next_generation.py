@@ -156,6 +156,9 @@ def _change_entries(
         one = f"{query} AND location = ?"
         found = [row for at in touched for row in connection.execute(one, (package, str(at)))]
     before = {row[0]: row for row in found}
+    if not before:  # a new package: its rows need not be in memory all at once
+        _insert(connection, "entries", ENTRY_COLUMNS, rows)
+        return
     after = {row[0]: row for row in rows}
     gone = [(location, package) for location in before.keys() - after.keys()]
     connection.executemany("DELETE FROM entries WHERE location = ? AND package = ?", gone)

@@ -89,6 +89,7 @@ TRANSACTION_COLUMNS: Final = (
 SEEN_COLUMNS: Final = "name, version, minimum_secure"
 
 Row = tuple[Any, ...]
+_KINDS: Final = {kind.value: kind for kind in Kind}
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
@@ -206,7 +207,7 @@ def entry_to_row(entry: OwnedEntry) -> Row:
 
 
 def entry_from_row(row: Row) -> OwnedEntry:
-    """Read a row of `ENTRY_COLUMNS`; raises ValueError or TypeError for a row that cannot be."""
+    """Read a row of `ENTRY_COLUMNS`; raises ValueError, KeyError or TypeError for a row that cannot be."""
     (
         location,
         package,
@@ -224,18 +225,21 @@ def entry_from_row(row: Row) -> OwnedEntry:
         xattrs,
         hardlink,
     ) = row
+    for value in (mode, uid, gid, size, inode):
+        if type(value) is not int or value < 0:
+            raise ValueError(f"{value!r} is not a number")
     place = RelPath.parse(location)
     return OwnedEntry(
         location=place,
         path=place if path is None else RelPath.parse(path),
         package=_text(package),
-        kind=Kind(kind),
-        mode=_number(mode),
-        uid=_number(uid),
-        gid=_number(gid),
-        size=_number(size),
+        kind=_KINDS[kind],
+        mode=mode,
+        uid=uid,
+        gid=gid,
+        size=size,
         mtime_ns=None if mtime_ns is None else operator.index(mtime_ns),
-        inode=_number(inode),
+        inode=inode,
         digest=None if digest is None else _digest(digest.hex()),
         target=str(json.loads(target)) if target else "",
         config=bool(config),

@@ -50,7 +50,7 @@ class Sighting:
     hidden: list[int] = field(default_factory=list)
 
 
-def find_uses(wanted: Mapping[Identity, Path | None], pids: Iterable[int] | None = None) -> Sighting:
+def find_uses(wanted: Mapping[Identity, str | None], pids: Iterable[int] | None = None) -> Sighting:
     """Look at every process that there is, or at some.
 
     Args:
@@ -115,7 +115,7 @@ def entry_of(pid: int) -> int:
 class _Search:
     """One look at all processes; remembers mappings that are none of the files in question."""
 
-    def __init__(self, wanted: Mapping[Identity, Path | None]) -> None:
+    def __init__(self, wanted: Mapping[Identity, str | None]) -> None:
         self._wanted = wanted
         self._inodes = frozenset(b"%d" % one.inode for one in wanted)
         self._others: set[bytes] = set()
@@ -184,7 +184,7 @@ class _Search:
                 if path is None:
                     continue
                 with suppress(OSError, ValueError):  # it is gone, or empty, and nobody maps what is empty
-                    self._shown[_numbers_in_maps(path)] = identity
+                    self._shown[_numbers_in_maps(Path(path))] = identity
         return self._shown
 
     def _open_files(self, pid: int) -> Iterator[Use]:

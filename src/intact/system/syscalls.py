@@ -14,6 +14,7 @@ __all__ = [
     "cached_identity",
     "cached_status",
     "clone_file",
+    "die_with_parent",
     "link_open_file",
     "renameat2",
     "start_write_back",
@@ -31,6 +32,7 @@ _AT_SYMLINK_FOLLOW = 0x400
 _AT_FDCWD = -100
 _AT_STATX_DONT_SYNC = 0x4000
 _STATX_WANTED = 0x307  # STATX_TYPE, STATX_MODE, STATX_NLINK, STATX_INO, STATX_SIZE
+_PR_SET_PDEATHSIG = 1
 _FICLONE = 0x40049409  # _IOW(0x94, 9, int), see ioctl_ficlone(2)
 _FICLONE_ELSEWHERE = 0x80049409
 _SYNC_FILE_RANGE_WRITE = 2
@@ -87,6 +89,11 @@ def clone_file(source_fd: int, target_fd: int) -> None:
     """Let the target share all of the source's extents (reflink); raises OSError where that is impossible."""
     elsewhere = os.uname().machine.startswith(_OTHER_IOCTLS)
     fcntl.ioctl(target_fd, _FICLONE_ELSEWHERE if elsewhere else _FICLONE, source_fd)
+
+
+def die_with_parent(number: int) -> None:
+    """Get this signal when the thread that has made this process ends (prctl(2), PR_SET_PDEATHSIG); raises OSError."""
+    _raise_errno(_libc.prctl(ctypes.c_int(_PR_SET_PDEATHSIG), ctypes.c_ulong(number)))
 
 
 def syncfs(fd: int) -> None:
@@ -155,12 +162,14 @@ def cached_status(path: str) -> tuple[Identity, int, int, int]:
 
 
 def statx_attributes(parent_fd: int, name: str) -> int:
-    """Return the attribute bits of an object, not following a link (statx(2), Linux 4.11); 0 where unknown."""
+    """Return the attribute bits of an object, not following a link (statx(2), Linux 4.11); 0 where unknown.
+
+    Not for use by several threads.
+    """
     if _statx is None:
         return 0
-    result = _Statx()
-    _raise_errno(_statx(parent_fd, os.fsencode(name), _AT_SYMLINK_NOFOLLOW, 0, ctypes.byref(result)))
-    return int(result.stx_attributes)
+    _raise_errno(_statx(parent_fd, os.fsencode(name), _AT_SYMLINK_NOFOLLOW, 0, _statx_now_pointer))
+    return int(_statx_now.stx_attributes)
 
 
 class _Statfs(ctypes.Structure):

@@ -4,11 +4,11 @@ As long as the backups are kept, they tell. When they go, the files that some pr
 `private/outlived.json` with what identifies them, until the last of these processes ends or the machine reboots.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from intact.model.actions import Remove, Replace
 from intact.model.objects import Identity, Kind
-from intact.model.paths import RelPath
+from intact.model.paths import ROOT, RelPath
 from intact.state.database import Database
 from intact.state.layout import StateLayout
 from intact.state.outlived import OutlivedFile, outlived_text, parse_outlived
@@ -16,15 +16,15 @@ from intact.state.publishing import publish
 from intact.system.port import Disk
 from intact.system.process_facts import boot_identity
 from intact.system.processes import find_uses, has_kept
-from intact.transaction.plan_text import TransactionPlan
+from intact.transaction.plan_text import Step, TransactionPlan
 
 __all__ = ["note_outlived", "outlived_files", "packages_before", "replaced_files"]
 
 
-def replaced_files(disk: Disk, plan: TransactionPlan) -> dict[Identity, tuple[RelPath, RelPath]]:
+def replaced_files(disk: Disk, steps: Iterable[Step]) -> dict[Identity, tuple[RelPath, RelPath]]:
     """Return what each regular file of the backups was called in the root, and where it is now."""
     found: dict[Identity, tuple[RelPath, RelPath]] = {}
-    for step in plan.steps:
+    for step in steps:
         action = step.action
         if not isinstance(action, Replace | Remove):
             continue
@@ -34,9 +34,10 @@ def replaced_files(disk: Disk, plan: TransactionPlan) -> dict[Identity, tuple[Re
             for node in action.was_below
             if node.old.kind is Kind.FILE
         ]
+        is_gone = disk.identity(action.path) is None  # and so is what was below it
         for location, place in files:
             identity = disk.identity(place)
-            if identity is not None and identity != disk.identity(location):
+            if identity is not None and (is_gone or identity != disk.identity(location)):
                 found.setdefault(identity, (location, place))
     return found
 
@@ -71,10 +72,11 @@ def note_outlived(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> Non
         OSError: there is no /proc.
     """
     before = outlived_files(disk, layout)
-    going = replaced_files(disk, plan)
+    going = replaced_files(disk, plan.steps)
     if not going and not before:
         return
-    wanted = {one: disk.host_path(place) for one, (_, place) in going.items()} | dict.fromkeys(before)
+    top = disk.host_path(ROOT)
+    wanted = {one: f"{top}/{place}" for one, (_, place) in going.items()} | dict.fromkeys(before)
     uses = find_uses(wanted).uses
     used = {one.identity for one in uses if one.identity in going}
     staying = {
