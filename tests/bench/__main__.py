@@ -16,6 +16,8 @@ from bench.measure import CommandFailed, Meter
 from bench.payloads import FULL, QUICK
 from bench.peers import PEERS, present
 from bench.report import Circumstances, as_json, as_svg, as_tables, verdicts
+from bench.scaling import FAMILIES, Point, scale
+from bench.scaling_report import scaling_json, scaling_svg, scaling_tables
 from bench.stock import Stock
 from intact import __version__
 
@@ -43,6 +45,11 @@ def _tell(line: str) -> None:
     type=click.Path(path_type=Path),
     help="Where payloads are made and kept: 4 GB.  [default: build/bench]",
 )
+@click.option(
+    "--scaling", is_flag=True, help="Instead: how cost grows with size, up to --most-files and --most-mib."
+)
+@click.option("--most-files", default=1_000_000, show_default=True, help="With --scaling.")
+@click.option("--most-mib", default=10_240, show_default=True, help="With --scaling.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures to this file.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Write the table as SVG to this file.")
 def main(
@@ -55,6 +62,8 @@ def main(
     *,
     quick: bool,
     no_peers: bool,
+    scaling: bool,
+    **most: int,
 ) -> None:
     """Measure pkg beside `tar -x && sync`, and beside the other installers of this machine.
 
@@ -62,6 +71,9 @@ def main(
     """
     insist_on_possibility()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is mounted is unmounted
+    if scaling:
+        _tell_scaling(place.absolute() / "scaling", level, most, json_file, picture)
+        return
     sizes = QUICK if quick else FULL
     runs = runs or (3 if quick else 5)
     wanted = frozenset(only or (case.name for case in CASES))
@@ -94,6 +106,23 @@ def main(
     if picture is not None:
         picture.write_text(as_svg(found, around))
     sys.exit(0 if all(one.reached is not False for one in verdicts(found).values()) else 1)
+
+
+def _tell_scaling(
+    place: Path, level: int, most: dict[str, int], json_file: Path | None, picture: Path | None
+) -> None:
+    found: dict[str, list[Point]] = {}
+    with open_ground() as ground:
+        for family in FAMILIES:
+            limit = most["most_files" if family.name == "files" else "most_mib"]
+            found[family.name] = list(scale(family, limit, ground, place, level, _tell))
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    for table in scaling_tables(found):
+        console.print(table)
+    if json_file is not None:
+        json_file.write_text(scaling_json(found))
+    if picture is not None:
+        picture.write_text(scaling_svg(found))
 
 
 def _tell_peers(bench: Bench) -> None:

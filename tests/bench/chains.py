@@ -193,7 +193,7 @@ def _throng(bench: Bench, _number: int) -> None:
     """Who uses old files, of 10,000 processes: a share of processor time was promised, so that is the figure."""
     item = bench.stock.item("S")
     with bench.root("S") as root:
-        for words in (("install", *item.bundles), ("remove", item.package)):
+        for words in (["install", *map(str, item.bundles)], ["remove", item.package]):
             subprocess.run([PKG, "--root", root, *words], check=True, capture_output=True)
         with throng(_PROCESSES):
             for _ in range(_QUICK_STEPS):

@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 
 from intact.model.entries import Digest
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Ownership, TransactionRecord
 from intact.model.manifest import PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
@@ -31,7 +31,7 @@ def make_crowd(root: Path, packages: int, files: int) -> str:
         make_state_directories(disk, layout)
         record = TransactionRecord(1, "install", "pkg install", 1, 2, Outcome.COMMITTED)
         installed = tuple(
-            (_package(number, files), tuple(_entry(number, file) for file in range(files)))
+            Ownership(_package(number, files), tuple(_entry(number, file) for file in range(files)))
             for number in range(packages)
         )
         scratch = layout.private / "crowd.db"
@@ -39,7 +39,7 @@ def make_crowd(root: Path, packages: int, files: int) -> str:
         publish(disk, scratch, layout.database)
     finally:
         disk.close()
-    return installed[packages // 2][1][files // 2].location
+    return installed[packages // 2].entries[files // 2].location
 
 
 def _package(number: int, files: int) -> InstalledPackage:

@@ -59,13 +59,16 @@ def open_ground() -> Iterator[Path]:
 
 
 @contextmanager
-def filesystem(ground: Path, size: int) -> Iterator[Path]:
+def filesystem(ground: Path, size: int, *, bytes_per_inode: int = 16384) -> Iterator[Path]:
     """Mount a new ext4 of `size` MiB."""
     image, top = ground / "image", ground / "top"
     with image.open("wb") as file:
         file.truncate(size << 20)
     lazy = "lazy_itable_init=0,lazy_journal_init=0"  # or the kernel would be at work while we measure
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", lazy, image], check=True, capture_output=True)
+    inodes = ("-i", str(bytes_per_inode))
+    subprocess.run(
+        ["mkfs.ext4", "-q", "-F", "-m", "0", *inodes, "-E", lazy, image], check=True, capture_output=True
+    )
     top.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "ext4", "-o", "loop", image, top], check=True, capture_output=True)
     try:

@@ -56,12 +56,14 @@ class Stock:
         place: where it is kept.
         level: of zstd, for everybody.
         tell: called with what is being made.
+        with_archives: others shall unpack the same.
     """
 
     place: Path
     sizes: Sizes
     level: int
     tell: Callable[[str], None] = lambda _line: None
+    with_archives: bool = True
     _items: dict[tuple[str, str], Item | None] = field(default_factory=dict)
 
     def key(self) -> Path:
@@ -134,7 +136,8 @@ class Stock:
         manifest = folder / "manifest.toml"
         manifest.write_text(_MANIFEST.format(name=name.lower(), version=version, tree=folder / "tree"))
         self.build(manifest, folder / "bundle.tar.zst")
-        self._archive(folder / "tree", folder / "archive.tar.zst")
+        if self.with_archives:
+            self._archive(folder / "tree", folder / "archive.tar.zst")
 
     def build(self, source: Path, output: Path) -> None:
         """Make a bundle."""

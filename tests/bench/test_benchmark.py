@@ -1,5 +1,6 @@
 """The benchmark measures what it says: the same payloads everywhere, ratios round by round, and real processes."""
 
+import json
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,8 @@ from bench.crowd import make_crowd
 from bench.measure import CommandFailed, Meter
 from bench.payloads import Sizes, make_tree
 from bench.report import Circumstances, as_json, as_svg, as_tables
+from bench.scaling import STEPS, Point
+from bench.scaling_report import growth, scaling_json, scaling_svg, scaling_tables
 
 _TINY = Sizes(files=200, large=2)
 _AROUND = Circumstances("0", "6", "3", 2, 1, 3, 200, 2, 0.0)
@@ -112,3 +115,23 @@ def test_the_report_says_of_each_row_whether_it_was_reached() -> None:
     assert "list" in picture
     assert '"reached": true' in document
     assert '"reached": false' in document
+
+
+def _points(*seconds: float) -> list[Point]:
+    sizes = (1_000, 10_000, 100_000)
+    return [Point(size, dict.fromkeys(STEPS, Sample(one))) for size, one in zip(sizes, seconds, strict=False)]
+
+
+def test_growth_is_one_where_cost_grows_with_the_size_and_two_where_it_grows_with_its_square() -> None:
+    assert growth(_points(0.1, 1.0, 10.0), "install") == pytest.approx(1.0)
+    assert growth(_points(0.1, 1.0, 100.0), "install") == pytest.approx(2.0)
+    assert growth(_points(0.1, 1.0, 1.0), "install") == pytest.approx(0.0)
+    assert growth(_points(0.1), "install") == 0.0
+
+
+def test_curves_and_tables_have_every_step() -> None:
+    found = {"files": _points(0.1, 1.0)}
+    picture, (table,) = scaling_svg(found), scaling_tables(found)
+    assert picture.count("<polyline") == len(STEPS)
+    assert [column.header for column in table.columns] == ["files", *STEPS]
+    assert len(json.loads(scaling_json(found))["files"]) == 2

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,15 @@ import pytest
 
 from intact.bundle import build as build_module
 from intact.bundle.build import SourceChanged, build_bundle
+from intact.bundle.manifest_text import parse_manifest
 from intact.bundle.sign import add_signature
+from intact.bundle.tarstream import END_OF_ARCHIVE, member_header, padding
+from intact.bundle.zstdframes import decompress_frame
 from intact.model.entries import DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.errors import BundleDamaged, MachineError, ManifestInvalid, NoSpace
 from intact.model.paths import RelPath
 from intact.model.versions import Version
+from intact.system import workers
 from support.bundle_parts import MTIME, fixed_key, make_bundle, make_source, opened, verified
 
 KEY, OTHER = fixed_key(1), fixed_key(2)
@@ -50,6 +55,35 @@ def test_what_was_built_is_described(tmp_path: Path) -> None:
 def test_the_same_inputs_make_the_same_bytes(tmp_path: Path) -> None:
     one = make_bundle(tmp_path / "1", FILES, keys=[KEY]).read_bytes()
     assert make_bundle(tmp_path / "2", dict(reversed(FILES.items())), keys=[KEY]).read_bytes() == one
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_the_number_of_processors_makes_no_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(workers, "processors", lambda: count)
+    files = {**FILES, "usr/big": noise(9 * MIB), "usr/bigger": noise(13 * MIB + 5), "usr/last": b"x"}
+    stored = make_bundle(tmp_path, files, keys=[KEY]).read_bytes()
+    assert hashlib.sha256(payload_of(files)).hexdigest() == hashlib.sha256(unpacked(stored)).hexdigest()
+    monkeypatch.setattr(workers, "processors", lambda: 5 - count)
+    assert make_bundle(tmp_path, files, keys=[KEY]).read_bytes() == stored
+
+
+def payload_of(files: dict[str, bytes]) -> bytes:
+    """The tar stream that these files make."""
+    members = (
+        member_header(path, len(data), 0o644, MTIME) + data + bytes(padding(len(data)))
+        for path, data in sorted(files.items())
+    )
+    return b"".join(members) + END_OF_ARCHIVE
+
+
+def unpacked(stored: bytes) -> bytes:
+    """What is in the frames behind the head."""
+    bundle = opened(stored)
+    payload = io.BytesIO(stored[bundle.head_length :])
+    frames = parse_manifest(bundle.manifest_bytes, "b").frames
+    return b"".join(decompress_frame(payload.read(frame.compressed), frame.size) for frame in frames)
 
 
 def test_the_default_name_is_in_the_working_directory(
@@ -151,6 +185,20 @@ def test_zstd_finds_checksums_in_all_frames(tmp_path: Path) -> None:
 # --- what goes wrong leaves nothing behind ---------------------------------------------------------------
 def lying_source(content: bytes) -> Callable[[FileEntry], BinaryIO]:
     return lambda _entry: io.BytesIO(content)
+
+
+LARGE = noise(6 * MIB)
+
+
+@pytest.mark.parametrize("now", [LARGE[:-1] + b"?", LARGE[:-1], LARGE + b"?", LARGE[: 4 * MIB], LARGE * 2])
+def test_a_large_source_that_changed_meanwhile_is_named(tmp_path: Path, now: bytes) -> None:
+    source = replace(make_source({"etc/a": LARGE, "etc/b": b""}), open_content=lying_source(now))
+    before = threading.active_count()
+    with pytest.raises(SourceChanged, match="changed while") as caught:
+        build_bundle(source, tmp_path)
+    assert caught.value.path == "etc/a"
+    assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() <= before
 
 
 @pytest.mark.parametrize("now", [b"b\n", b"", b"a\nmore"])

@@ -1,11 +1,15 @@
 """Only what a bundle must be gets in: the head before trust, the payload after it, every byte accounted for."""
 
+import fcntl
 import gzip
 import io
 import lzma
 import os
 import tarfile  # makes foreign archives for the tests
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +27,7 @@ from intact.model.entries import FileEntry, SymlinkEntry
 from intact.model.errors import BundleDamaged, IntactError, MachineError, ManifestInvalid, Untrusted
 from intact.model.limits import Limits
 from intact.model.paths import RelPath
-from support.bundle_parts import fixed_key, make_bundle, make_source, opened, store_of, verified
+from support.bundle_parts import fixed_key, head_frame, make_bundle, make_source, opened, store_of, verified
 
 KEY = fixed_key()
 BIG = b"".join(i.to_bytes(4, "little") for i in range(1_400_000))
@@ -56,6 +60,74 @@ def test_the_whole_content_comes_out_of_a_file_and_of_a_pipe(stored: bytes, most
 @pytest.mark.parametrize("path", FILES)
 def test_each_file_comes_out_alone(stored: bytes, path: str, most: int | None) -> None:
     assert contents_of(verified(stored, KEY, most=most), {path}) == {path: FILES[path]}
+
+
+@pytest.mark.parametrize("room", [4096, 1 << 18])
+def test_the_whole_content_comes_out_of_a_real_pipe(stored: bytes, room: int) -> None:
+    out, into = os.pipe()
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, room)
+
+    def fill() -> None:
+        with os.fdopen(into, "wb") as pipe:
+            pipe.write(stored)
+
+    writer = threading.Thread(target=fill)
+    writer.start()
+    with open_bundle(os.fdopen(out, "rb"), "standard input") as bundle:
+        assert fcntl.fcntl(out, fcntl.F_GETPIPE_SZ) >= 1 << 20
+        assert contents_of(verify(bundle, store_of(KEY), now=0), set(FILES)) == FILES
+    writer.join()
+
+
+@pytest.fixture
+def on_disk(stored: bytes, tmp_path: Path) -> Iterator[VerifiedBundle]:
+    path = tmp_path / "b.tar.zst"
+    path.write_bytes(stored)
+    with open_bundle(path, "b") as bundle:
+        yield verify(bundle, store_of(KEY), now=0)
+
+
+@pytest.mark.parametrize("needed", [set(FILES), *({path} for path in FILES), set()])
+def test_a_file_on_the_disk_has_the_same_content(on_disk: VerifiedBundle, needed: set[str]) -> None:
+    assert contents_of(on_disk, needed) == {path: FILES[path] for path in needed}
+
+
+def test_frames_that_hold_nothing_needed_are_not_read_from_the_disk(
+    on_disk: VerifiedBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = 0
+    pread = os.pread
+
+    def counted(fd: int, count: int, offset: int) -> bytes:
+        nonlocal read
+        content = pread(fd, count, offset)
+        read += len(content)
+        return content
+
+    monkeypatch.setattr(os, "pread", counted)
+    frames = on_disk.manifest.frames
+    assert contents_of(on_disk, {"etc/hello.conf"}) == {"etc/hello.conf": FILES["etc/hello.conf"]}
+    assert read == frames[0].compressed + frames[-1].compressed
+
+
+@pytest.mark.parametrize("missing", [1, 10_000])
+@pytest.mark.parametrize("needed", ["etc/hello.conf", "usr/big", "usr/zzz"])
+def test_a_file_cut_off_after_its_head_was_verified_is_refused(
+    on_disk: VerifiedBundle, tmp_path: Path, stored: bytes, missing: int, needed: str
+) -> None:
+    os.truncate(tmp_path / "b.tar.zst", len(stored) - missing)
+    with pytest.raises(BundleDamaged, match="cut off"):
+        contents_of(on_disk, {needed})
+
+
+def test_no_thread_outlives_contents_that_nobody_reads_to_their_end(stored: bytes) -> None:
+    before = threading.active_count()
+    for pieces_read in (0, 1, 2):
+        with closing(verified(stored, KEY).contents({RelPath("usr/big"), RelPath("usr/zzz")})) as contents:
+            _, pieces = next(contents)
+            for _ in range(pieces_read):
+                next(pieces)
+        assert threading.active_count() <= before
 
 
 def test_files_come_in_the_order_of_the_payload(stored: bytes) -> None:
@@ -186,10 +258,6 @@ def test_leaving_the_block_closes_the_source(stored: bytes) -> None:
 
 
 # --- the head ---------------------------------------------------------------------------------------------
-def head_frame(manifest: bytes, signatures: list[bytes]) -> bytes:
-    return compress_frame(head_bytes(manifest, signatures), 3)
-
-
 def member(name: str, content: bytes) -> bytes:
     return member_header(name, len(content), 0o644, 0) + content + bytes(-len(content) % 512)
 

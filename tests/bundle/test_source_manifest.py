@@ -253,6 +253,38 @@ def test_what_cannot_be_read_is_a_fault(tmp_path: Path, tree: Path) -> None:
     assert len(faults(tmp_path, text)) >= 2
 
 
+def test_large_files_are_what_they_are_whoever_reads_them(tmp_path: Path, tree: Path) -> None:
+    contents = {f"large{number}": bytes([number]) * ((1 << 20) + number) for number in range(4)}
+    for name, content in contents.items():
+        (tree / name).write_bytes(content)
+        os.utime(tree / name, (1_500_000_000, 1_500_000_000))
+    found = read(tmp_path, '[[tree]]\nsource = "t"\n')
+    for name, content in contents.items():
+        entry = found[name]
+        assert isinstance(entry, FileEntry)
+        assert (entry.size, entry.mtime) == (len(content), 1_500_000_000)
+        assert entry.digest == hashlib.sha256(content).hexdigest()
+
+
+def test_each_large_file_that_cannot_be_read_is_a_fault(
+    tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("big1", "big2"):
+        (tree / name).write_bytes(bytes((1 << 20) + 1))
+    opened = os.open
+
+    def failing(path: Path, flags: int, *more: int, **named: int) -> int:
+        if Path(path).name.startswith("big"):
+            raise OSError(5, "Input/output error")
+        return opened(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", failing)
+    text = faults(tmp_path, '[[tree]]\nsource = "t"\n')
+    assert text == tuple(
+        f"tree[0]: {tree / name} cannot be read: Input/output error" for name in ("big1", "big2")
+    )
+
+
 def test_a_disk_that_fails_is_a_fault(tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(path: Path) -> None:
         raise OSError(5, "Input/output error", str(path))

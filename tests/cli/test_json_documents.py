@@ -9,7 +9,7 @@ import click
 import pytest
 from jsonschema import Draft202012Validator
 
-from intact.cli.main import pkg
+from intact.cli.commands import pkg
 from support.command_line import Desk, Result, install_that_waits
 from support.json_schema import REFERENCE, SCHEMA, faults
 

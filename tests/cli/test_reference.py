@@ -10,7 +10,7 @@ import click
 import pytest
 
 import intact
-from intact.cli.main import pkg
+from intact.cli.commands import pkg
 from intact.model.errors import IntactError
 from support.command_line import Desk
 

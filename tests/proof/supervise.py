@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from intact.cli.main import pkg, run_command
+from intact.cli.commands import pkg
+from intact.cli.main import run_command
 from proof.listener import Call, Listener, become_listened_to
 from proof.syscall_table import CHANGING, LOOKING
 

@@ -12,14 +12,14 @@ import pytest
 
 from intact.model.entries import Digest
 from intact.model.errors import DatabaseDamaged, DatabaseTooNew, NoSpace
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
+from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Ownership, Seen, TransactionRecord
 from intact.model.manifest import PackageChange, PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.model.relations import parse_relation, parse_requirement
 from intact.model.versions import Version
 from intact.state.database import Database
-from intact.state.next_generation import DatabaseChanges, next_generation
+from intact.state.next_generation import DatabaseChanges, next_generation, way_back
 from intact.state.publishing import stage_database
 from intact.system.linux import LinuxDisk
 
@@ -73,14 +73,14 @@ LINK = OwnedEntry(
     RelPath("usr/odd"), RelPath("usr/odd"), "hello", Kind.SYMLINK, 0o777, 0, 0, target="b\udcffd"
 )
 TWIN = replace(FILE, location=RelPath("usr/twin"), path=RelPath("usr/twin"), hardlink=RelPath("usr/lib/x"))
-CHANGES = DatabaseChanges(RECORD, (), ((PACKAGE, (FILE, LINK, TWIN)),))
+CHANGES = DatabaseChanges(RECORD, (), (Ownership(PACKAGE, (FILE, LINK, TWIN)),))
 
 
 @pytest.mark.parametrize("inode", [0, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
 def test_every_inode_number_that_the_kernel_can_give_comes_back(inode: int, tmp_path: Path) -> None:
     entry = replace(FILE, inode=inode)
     place = tmp_path / "database"
-    next_generation(tmp_path / "none", place, DatabaseChanges(RECORD, (), ((PACKAGE, (entry,)),)))
+    next_generation(tmp_path / "none", place, DatabaseChanges(RECORD, (), (Ownership(PACKAGE, (entry,)),)))
     with Database.open(place) as database:
         assert database.entries("hello") == [entry]
 
@@ -145,7 +145,7 @@ def test_the_current_generation_is_never_modified(published: Path) -> None:
 
 def test_a_package_is_replaced_whole_and_removed_whole(published: Path) -> None:
     newer = replace(PACKAGE, identity=PackageIdentity("hello", Version("2"), "amd64"))
-    upgraded = _after(published, DatabaseChanges(replace(RECORD, id=2), (), ((newer, (LINK,)),)))
+    upgraded = _after(published, DatabaseChanges(replace(RECORD, id=2), (), (Ownership(newer, (LINK,)),)))
     with Database.open(upgraded) as database:
         assert database.entries("hello") == [LINK]
     removed = _after(upgraded, DatabaseChanges(replace(RECORD, id=3), ("hello",), (), (1,)))
@@ -157,7 +157,7 @@ def test_a_package_is_replaced_whole_and_removed_whole(published: Path) -> None:
 
 def test_the_highest_version_seen_survives_removal_and_is_never_lowered(published: Path) -> None:
     older = replace(PACKAGE, identity=PackageIdentity("hello", Version("0.5"), "amd64"))
-    lowered = _after(published, DatabaseChanges(replace(RECORD, id=2), (), ((older, ()),)))
+    lowered = _after(published, DatabaseChanges(replace(RECORD, id=2), (), (Ownership(older, ()),)))
     removed = _after(lowered, DatabaseChanges(replace(RECORD, id=3), ("hello",)))
     with Database.open(removed) as database:
         assert database.seen("hello") == Seen("hello", Version("1:1.0-1"))
@@ -250,3 +250,52 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(NoSpace, match="ENOSPC"):
         stage_database(disk, RelPath("a"), RelPath("b"), CHANGES)
     disk.close()
+
+
+# --- as far as a transaction touches a package -----------------------------------------------------------
+def test_what_is_not_touched_stays_as_it_is(published: Path) -> None:
+    newer = replace(PACKAGE, identity=PackageIdentity("hello", Version("2"), "amd64"))
+    other = replace(LINK, target="elsewhere")
+    touched = frozenset({LINK.location, TWIN.location, RelPath("usr/new")})
+    upgraded = _after(
+        published, DatabaseChanges(replace(RECORD, id=2), (), (Ownership(newer, (other,), touched),))
+    )
+    with Database.open(upgraded) as database:
+        assert database.packages() == [newer]
+        assert database.entries("hello") == [FILE, other]
+
+
+def test_the_way_back_tells_how_far_it_tells(tmp_path: Path) -> None:
+    touched = frozenset({LINK.location, RelPath("usr/new")})
+    other = replace(PACKAGE, identity=PackageIdentity("other", Version("1"), "amd64"))
+    before = [Ownership(PACKAGE, (LINK,), touched), Ownership(other, ())]
+    way_back(tmp_path / "before.db", before)
+    with Database.open(tmp_path / "before.db") as database:
+        assert database.ownerships() == before
+        assert database.ownership("hello", frozenset({FILE.location})) == Ownership(
+            PACKAGE, (), frozenset({FILE.location})
+        )
+        assert database.ownership("nobody") is None
+
+
+def test_entries_are_found_under_the_name_that_the_manifest_gives_them(published: Path) -> None:
+    with Database.open(published) as database:
+        assert database.entries_called("hello", [RelPath("lib/x"), RelPath("usr/odd")]) == [FILE, LINK]
+        assert database.entries_called("hello", [FILE.location]) == []  # the manifest calls it lib/x
+        assert database.entries_at("hello", [FILE.location, RelPath("lib/x")]) == [FILE]
+        assert database.entries_called("other", [RelPath("usr/odd")]) == []
+        assert database.entries_ending("hello", "/x") == [FILE]
+        assert database.entries_ending("hello", "%") == []
+
+
+def test_what_an_older_transaction_says_of_a_path_comes_before_what_a_newer_one_says() -> None:
+    old, new = replace(LINK, target="old"), replace(LINK, target="new")
+    newer = Ownership(
+        replace(PACKAGE, summary="newer"), (FILE, new), frozenset({FILE.location, LINK.location})
+    )
+    older = Ownership(PACKAGE, (old,), frozenset({LINK.location, TWIN.location}))
+    both = Ownership(PACKAGE, (FILE, old), frozenset({FILE.location, LINK.location, TWIN.location}))
+    assert older.since(newer) == both
+    assert older.since(None) == older
+    assert older.since(Ownership(PACKAGE, (FILE, new, TWIN))) == Ownership(PACKAGE, (FILE, old))
+    assert Ownership(PACKAGE, (old,)).since(newer) == Ownership(PACKAGE, (old,))

@@ -9,9 +9,11 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from intact.bundle.build import build_bundle
+from intact.bundle.head import head_bytes
 from intact.bundle.package import PackageSource
 from intact.bundle.read import UnverifiedBundle, open_bundle
 from intact.bundle.verified import VerifiedBundle, verify
+from intact.bundle.zstdframes import compress_frame
 from intact.model.entries import Digest, Entry, FileEntry
 from intact.model.manifest import Manifest, PackageIdentity
 from intact.model.paths import RelPath
@@ -19,7 +21,17 @@ from intact.model.versions import Version
 from intact.trust.keys import SigningKey
 from intact.trust.store import TrustEntry, TrustStore
 
-__all__ = ["MTIME", "Pipe", "fixed_key", "make_bundle", "make_source", "opened", "store_of", "verified"]
+__all__ = [
+    "MTIME",
+    "Pipe",
+    "fixed_key",
+    "head_frame",
+    "make_bundle",
+    "make_source",
+    "opened",
+    "store_of",
+    "verified",
+]
 
 MTIME = 1_600_000_000
 
@@ -77,6 +89,11 @@ def make_bundle(
     """Build such a package into `folder`."""
     folder.mkdir(exist_ok=True)
     return build_bundle(make_source(files, others), folder, signers=[key.sign for key in keys]).path
+
+
+def head_frame(manifest: bytes, signatures: Iterable[bytes]) -> bytes:
+    """Return frame 0 of a bundle with any manifest, as a careless or hostile publisher could make it."""
+    return compress_frame(head_bytes(manifest, list(signatures)), 3)
 
 
 def opened(stored: bytes, *, most: int | None = None) -> UnverifiedBundle:

@@ -89,6 +89,11 @@ class FaultyDisk:
     def observe_content(self, path: RelPath, *, xattrs: bool = False) -> Observed:
         return self.real.observe_content(path, xattrs=xattrs)
 
+    def observe_whole(
+        self, path: RelPath, *, xattrs: bool = False, size: int | None = None
+    ) -> Observed | None:
+        return self.real.observe_whole(path, xattrs=xattrs, size=size)
+
     def list_directory(self, path: RelPath) -> list[str]:
         return self.real.list_directory(path)
 
@@ -137,6 +142,24 @@ class FaultyDisk:
         with self.real.create_file(path) as writer:
             yield _FaultyWriter(writer, self, path)
 
+    def put_file(self, path: RelPath, content: Iterable[bytes | memoryview], attributes: Attributes) -> int:
+        self.step("create_file", path)
+        return self.real.put_file(path, self._pieces(path, content), attributes)
+
+    def _pieces(self, path: RelPath, content: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+        for piece in content:
+            try:
+                self.step("write", path)
+            except BaseException:
+                yield piece[: len(piece) // 2]  # half of it got there
+                raise
+            yield piece
+        self.step("finish", path)
+
+    def put_directory(self, path: RelPath, attributes: Attributes) -> int | None:
+        self.step("make_directory", path)
+        return self.real.put_directory(path, attributes)
+
     def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:
         self.step("make_symlink", path)
         self.real.make_symlink(path, target, uid, gid)
@@ -156,9 +179,9 @@ class FaultyDisk:
         *,
         without: tuple[str, ...] = (),
         seen: Observed | None = None,
-    ) -> None:
+    ) -> int:
         self.step("set_attributes", path)
-        self.real.set_attributes(path, attributes, without=without, seen=seen)
+        return self.real.set_attributes(path, attributes, without=without, seen=seen)
 
     def exchange(self, one: RelPath, other: RelPath) -> None:
         self.step("exchange", other)
@@ -202,6 +225,9 @@ class FaultyDisk:
     def sync_filesystem(self, path: RelPath) -> None:
         self.step("sync_filesystem", path)
         self.real.sync_filesystem(path)
+
+    def writing_back(self, directories: Iterable[RelPath]) -> AbstractContextManager[Callable[[int], None]]:
+        return self.real.writing_back(directories)
 
     # --- locking -------------------------------------------------------------------------------------
     def locked(self, path: RelPath, *, timeout: float, holder: str) -> AbstractContextManager[None]:

@@ -306,3 +306,83 @@ def test_a_signal_that_another_thread_takes_is_held_too() -> None:
         other.join()
     assert reached == ["the end"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600, 0o755, 0o444, 0o666, 0o4755, 0o2755, 0o1777])
+@pytest.mark.parametrize("owner", [(os.geteuid(), os.getegid()), (12, 34), (0, 34)])
+def test_what_is_put_has_content_and_attributes_at_once(
+    disk: LinuxDisk, mode: int, owner: tuple[int, int]
+) -> None:
+    if os.geteuid() != 0 and owner != (os.geteuid(), os.getegid()):
+        pytest.skip("needs root to give files away")
+    umask = os.umask(0o027)
+    try:
+        inode = disk.put_file(A, [b"hel", memoryview(b"lo")], Attributes(mode, *owner, 1_000_000_000))
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(umask)
+    seen = disk.observe(A)
+    assert seen is not None
+    assert (seen.inode, seen.mode, (seen.uid, seen.gid)) == (inode, mode, owner)
+    assert (seen.mtime_ns, disk.read_file(A)) == (1_000_000_000, b"hello")
+
+
+def test_a_file_with_special_rights_or_another_owner_is_private_until_it_is_whole(
+    disk: LinuxDisk, tmp_path: Path
+) -> None:
+    def content() -> Iterator[bytes]:
+        yield b"x"
+        modes.append((tmp_path / "root/a").stat().st_mode & 0o7777)
+
+    modes: list[int] = []
+    disk.put_file(A, content(), Attributes(0o4755, os.geteuid(), os.getegid()))
+    assert modes == [0o600]
+    if os.geteuid() == 0:
+        disk.remove_file(A)
+        disk.put_file(A, content(), Attributes(0o666, 0, 34))
+        assert modes == [0o600, 0o600]
+
+
+def test_what_exists_is_not_put_again_and_what_fails_on_the_way_is_closed(disk: LinuxDisk) -> None:
+    def content() -> Iterator[bytes]:
+        yield b"x"
+        raise ZeroDivisionError
+
+    before = len([*Path("/proc/self/fd").iterdir()])
+    with pytest.raises(ZeroDivisionError):
+        disk.put_file(A, content(), PLAIN)
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+    with pytest.raises(MachineError, match="EEXIST"):
+        disk.put_file(A, [b""], PLAIN)
+    with pytest.raises(MachineError, match="EEXIST"):
+        disk.put_directory(A, PLAIN)
+
+
+def test_a_directory_that_is_put_is_complete_or_says_that_it_is_not(disk: LinuxDisk) -> None:
+    own = (os.geteuid(), os.getegid())
+    assert disk.put_directory(D, Attributes(0o755, *own)) is not None
+    seen = disk.observe(D)
+    assert seen is not None
+    assert (seen.mode, (seen.uid, seen.gid)) == (0o755, own)
+    for name, attributes in (
+        ("sticky", Attributes(0o1777, *own)),
+        ("closed", Attributes(0o555, *own)),
+        ("timed", Attributes(0o755, *own, 1)),
+        ("marked", Attributes(0o755, *own, None, (("user.x", b""),))),
+        ("theirs", Attributes(0o755, 12, 34)),
+    ):
+        assert disk.put_directory(D / name, attributes) is None
+        seen = disk.observe(D / name)
+        assert seen is not None
+        assert (seen.mode, (seen.uid, seen.gid)) == (0o700, own)
+
+
+@needs_root
+def test_a_directory_that_inherits_a_group_is_not_complete(disk: LinuxDisk) -> None:
+    disk.put_directory(D, Attributes(0o755, 0, 0))
+    disk.set_attributes(D, Attributes(0o2755, 0, 34))
+    assert disk.put_directory(D / "inner", Attributes(0o755, 0, 0)) is None
+    assert disk.set_attributes(D / "inner", Attributes(0o755, 0, 0)) > 0
+    seen = disk.observe(D / "inner")
+    assert seen is not None
+    assert (seen.mode, seen.gid) == (0o755, 0)

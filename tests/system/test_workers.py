@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 
 import pytest
 
 from intact.system import workers
-from intact.system.workers import in_order
+from intact.system.workers import Beside, in_order
 
 
 @pytest.fixture(params=[1, 2, 4], autouse=True)
@@ -119,3 +120,93 @@ def test_an_interruption_between_the_start_of_a_thread_and_its_note_holds_nobody
     for thread in started:
         thread.join(20)
         assert not thread.is_alive()
+
+
+def test_work_beside_is_done_in_its_order() -> None:
+    done: list[int] = []
+    with closing(Beside()) as beside:
+        for number in range(100):
+            beside.begin(partial(done.append, number))
+        beside.finish()
+        assert done == list(range(100))
+
+
+def test_the_owner_goes_on_while_work_is_done_beside() -> None:
+    if workers.processors() == 1:
+        pytest.skip("one processor needs no threads")
+    gate = threading.Event()
+    with closing(Beside()) as beside:
+        beside.begin(partial(gate.wait, 20))
+        gate.set()  # nobody would, if the owner had to wait
+
+
+def test_work_beside_is_not_begun_long_before_it_is_done() -> None:
+    if workers.processors() == 1:
+        pytest.skip("one processor needs no threads")
+    gate = threading.Event()
+    begun = 0
+    opener = threading.Timer(0.2, gate.set)
+    opener.start()
+    with closing(Beside()) as beside:
+        while not gate.is_set():
+            beside.begin(partial(gate.wait, 20))
+            begun += 1
+    opener.join()
+    assert begun <= 4
+
+
+def test_an_error_beside_comes_to_the_owner_once() -> None:
+    def owner(beside: Beside) -> None:
+        beside.begin(_refuse)
+        beside.finish()
+
+    with closing(Beside()) as beside:
+        with pytest.raises(ValueError, match="no"):
+            owner(beside)
+        beside.finish()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_no_thread_beside_outlives_its_owner(count: int) -> None:
+    before = threading.active_count()
+    with closing(Beside()) as beside:
+        for _ in range(count):
+            beside.begin(list)
+    assert threading.active_count() == before
+
+
+def test_no_thread_beside_outlives_an_error_of_its_owner() -> None:
+    def owner() -> None:
+        with closing(Beside()) as beside:
+            beside.begin(list)
+            _refuse()
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="no"):
+        owner()
+    assert threading.active_count() == before
+
+
+def test_an_interruption_between_the_start_of_the_thread_beside_and_its_note_leaves_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if workers.processors() == 1:
+        pytest.skip("one processor needs no threads")
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+
+    def owner() -> None:
+        with closing(Beside()) as beside:
+            beside.begin(list)
+
+    with pytest.raises(KeyboardInterrupt):
+        owner()
+    started[0].join(20)
+    assert not started[0].is_alive()

@@ -36,7 +36,7 @@ from intact.model.objects import (
 )
 from intact.model.paths import ROOT, RelPath, path_fault
 from intact.model.versions import Version
-from intact.transaction.plan_text import Step, TransactionPlan, parse_plan, plan_text
+from intact.transaction.plan_text import Step, TransactionPlan, parse_plan, plan_pieces, plan_text
 
 PLACE = "/plan.json"
 NUMBERS = st.integers(0, 1 << 40)
@@ -208,3 +208,30 @@ def test_the_slot_of_a_very_long_path_is_read_again() -> None:
     backup = NewFile(NEW.attributes, 1, NEW.digest, Backup(slot))
     plan = TransactionPlan(7, (Step(Create(longest, 0, backup), slot, 1),), (ROOT,))
     assert parse_plan(plan_text(plan), PLACE) == plan
+
+
+@given(st.lists(STEPS, max_size=4))
+def test_departures_are_the_steps_that_took_something_out_and_as_they_were(steps: list[Step]) -> None:
+    text = plan_text(TransactionPlan(1, tuple(steps), (ROOT,)))
+    taken = tuple(step for step in steps if isinstance(step.action, Replace | Remove))
+    assert parse_plan(text, PLACE, departures=True).steps == taken
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 3000])
+def test_a_large_tree_is_written_in_pieces_and_is_the_same_json(count: int) -> None:
+    seen = Observed(Kind.SYMLINK, 0o777, 0, 0, 1, 2, 3, target="x" * 900)
+    new = NewSymlink("y" * 900, 0, 0)
+    below = tuple(Node(RelPath(f"d/{number}"), new) for number in range(count))
+    was_below = tuple(OldNode(RelPath(f"d/{number}"), seen) for number in range(count))
+    steps = (
+        Step(Create(RelPath("d"), 0, NewDirectory(Attributes(0o755, 0, 0)), below), RelPath("s/0"), 1),
+        Step(RemoveDirectory(RelPath("e"), seen), ROOT, 0),
+        Step(Replace(RelPath("d"), 1, new, seen, below, was_below, keep=True), RelPath("s/1"), 2),
+        Step(Remove(RelPath("d"), 2, seen, was_below), RelPath("s/2"), 0),
+    )
+    plan = TransactionPlan(1, steps, (ROOT,))
+    pieces = [*plan_pieces(plan)]
+    assert len(pieces) == 1 if count < 100 else max(map(len, pieces)) < 3 << 20
+    text = b"".join(pieces)
+    assert parse_plan(text, PLACE) == plan
+    assert text == json.dumps(json.loads(text), separators=(",", ":")).encode()

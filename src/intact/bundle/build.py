@@ -6,10 +6,8 @@
 """
 
 import hashlib
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -29,12 +27,14 @@ from intact.model.entries import Digest, FileEntry
 from intact.model.errors import IntactError, ManifestInvalid, machine_error
 from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import Frame, PackageIdentity
-from intact.system.hostfiles import replace_file, scratch_file
-from intact.system.workers import in_order
+from intact.model.values import dataclass, replace
+from intact.system.hostfiles import replace_file, scratch_file, start_write_back
+from intact.system.workers import Beside, in_order
 
 __all__ = ["BuiltBundle", "SourceChanged", "build_bundle", "write_head"]
 
 Signer = Callable[[bytes], bytes]
+Piece = bytes | memoryview
 
 _SMALL_FRAME = 1 << 20
 _LARGE_FRAME = 4 << 20
@@ -89,7 +89,6 @@ def build_bundle(
     with scratch_file(path.parent) as payload:
         try:
             frames = tuple(_write_frames(source, payload, level, progress))
-            payload.seek(0)
         except OSError as error:
             raise machine_error("build", error, str(path)) from error
         manifest = replace(source.manifest, frames=frames)
@@ -97,9 +96,8 @@ def build_bundle(
         parse_manifest(text, str(path))  # what we would refuse to install is not published
         with replace_file(path) as file:
             write_head(file, text, [sign(text) for sign in signers])
-            shutil.copyfileobj(payload, file, 1 << 20)
+            digest = _copy_payload(payload, file)
             size = file.tell()
-            digest = _digest_of(file)
     content = sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry))
     return BuiltBundle(path, manifest.identity, size, content, len(frames), digest)
 
@@ -144,59 +142,82 @@ def _write_frames(
     source: PackageSource, payload: BinaryIO, level: int, progress: Callable[[int], None]
 ) -> Iterator[Frame]:
     """Compress the archive on all processors, and write the frames in their order."""
-    works = (partial(_make_frame, content, level) for content in _cut(_archive(source, progress)))
-    with closing(in_order(works)) as made:
-        for stored, frame in made:
-            payload.write(stored)
-            yield frame
+    with closing(Beside()) as beside:
+        works = (partial(_make_frame, pieces, level) for pieces in _cut(source, beside, progress))
+        with closing(in_order(works)) as made:
+            for stored, frame in made:
+                payload.write(stored)
+                yield frame
 
 
-def _cut(archive: Iterable[bytes]) -> Iterator[bytes]:
+def _cut(
+    source: PackageSource, beside: Beside, progress: Callable[[int], None]
+) -> Iterator[tuple[Piece, ...]]:
     """Cut the archive into the content of frames: small files share one, a large file has several."""
-    pending: list[bytes | memoryview] = []
+    pending: list[Piece] = []
     size = 0
-    for piece in archive:
-        rest = memoryview(piece)
-        while size + len(rest) >= _LARGE_FRAME:
-            fitting = _LARGE_FRAME - size
-            yield b"".join((*pending, rest[:fitting]))
-            pending, size, rest = [], 0, rest[fitting:]
-        pending.append(rest)
-        size += len(rest)
-        if not piece and size >= _SMALL_FRAME:  # an empty piece marks the end of a file
-            yield b"".join(pending)
+    for entry in source.manifest.entries:
+        if not isinstance(entry, FileEntry):
+            continue
+        for piece in _member(source, entry, _LARGE_FRAME - size, beside, progress):
+            rest = memoryview(piece)
+            while size + len(rest) >= _LARGE_FRAME:
+                fitting = _LARGE_FRAME - size
+                yield (*pending, rest[:fitting])
+                pending, size, rest = [], 0, rest[fitting:]
+            if rest:  # a frame of one piece only is not copied
+                pending.append(rest)
+                size += len(rest)
+        if size >= _SMALL_FRAME:
+            yield tuple(pending)
             pending, size = [], 0
-    yield b"".join((*pending, END_OF_ARCHIVE))
+    yield (*pending, END_OF_ARCHIVE)
 
 
-def _make_frame(content: bytes, level: int) -> tuple[bytes, Frame]:
+def _make_frame(pieces: tuple[Piece, ...], level: int) -> tuple[bytes, Frame]:
+    content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     stored = compress_frame(content, level)
     return stored, Frame(len(stored), len(content), Digest(hashlib.sha256(stored).hexdigest()))
 
 
-def _archive(source: PackageSource, progress: Callable[[int], None]) -> Iterator[bytes]:
-    """Yield the tar stream in pieces, an empty one behind each file, without its end."""
-    for entry in source.manifest.entries:
-        if not isinstance(entry, FileEntry):
-            continue
-        yield _header(entry)
-        state, count = hashlib.sha256(), 0
-        with _opened(source, entry) as content:
-            while piece := content.read(_SMALL_FRAME):
+def _member(
+    source: PackageSource, entry: FileEntry, room: int, beside: Beside, progress: Callable[[int], None]
+) -> Iterator[bytes]:
+    """Yield a member of the archive in pieces, as they fit into frames; the content is hashed meanwhile.
+
+    Args:
+        room: bytes that the frame still has, which is more than none.
+    """
+    header = _header(entry)
+    yield header
+    state, count = hashlib.sha256(), 0
+    with _opened(source, entry) as content:
+        while count <= entry.size:
+            piece = content.read(_fitting(room - len(header) - count, entry.size - count))
+            if not piece:
+                break
+            if entry.size > _SMALL_FRAME:
+                beside.begin(partial(state.update, piece))
+            else:
                 state.update(piece)
-                count += len(piece)
-                progress(len(piece))
-                yield piece
-        if count != entry.size or state.hexdigest() != entry.digest:
-            raise SourceChanged(
-                "the file changed while the bundle was being built",
-                path=entry.path,
-                remedy="build again when nothing writes to it",
-                root_state="no bundle was written",
-            )
-        if padding(entry.size):
-            yield bytes(padding(entry.size))
-        yield b""
+            count += len(piece)
+            progress(len(piece))
+            yield piece
+    beside.finish()
+    if count != entry.size or state.hexdigest() != entry.digest:
+        raise SourceChanged(
+            "the file changed while the bundle was being built",
+            path=entry.path,
+            remedy="build again when nothing writes to it",
+            root_state="no bundle was written",
+        )
+    if padding(entry.size):
+        yield bytes(padding(entry.size))
+
+
+def _fitting(room: int, left: int) -> int:
+    """Return how much to read: what fills the frame, or one frame after the other, and one byte to see the end."""
+    return max(min(left, room % _LARGE_FRAME or _LARGE_FRAME), 1)
 
 
 def _header(entry: FileEntry) -> bytes:
@@ -215,9 +236,15 @@ def _opened(source: PackageSource, entry: FileEntry) -> BinaryIO:
         raise machine_error("open", error, entry.path) from error
 
 
-def _digest_of(file: BinaryIO) -> str:
+def _copy_payload(payload: BinaryIO, file: BinaryIO) -> str:
+    """Copy the payload behind the head, and return the digest of both."""
     file.seek(0)
-    state = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        state.update(chunk)
+    state = hashlib.sha256(file.read())
+    payload.seek(0)
+    with closing(Beside()) as beside:
+        while piece := payload.read(_SMALL_FRAME):
+            beside.begin(partial(state.update, piece))
+            file.write(piece)
+            start_write_back(file)
+        beside.finish()
     return state.hexdigest()

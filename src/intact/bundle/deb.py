@@ -13,7 +13,6 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -32,6 +31,7 @@ from intact.model.manifest import Manifest, PackageIdentity, Relations
 from intact.model.objects import CAPABILITY
 from intact.model.paths import RelPath
 from intact.model.relations import Relation, RelationFault, parse_relation, parse_requirement
+from intact.model.values import dataclass, field
 from intact.model.versions import Version, VersionFault
 from intact.system.hostfiles import scratch_file
 

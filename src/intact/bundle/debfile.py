@@ -11,12 +11,12 @@ import gzip
 import io
 import lzma
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 import zstandard
 
 from intact.bundle.read import damaged
+from intact.model.values import dataclass
 
 __all__ = ["Part", "Parts", "Slice", "decompressed", "open_parts"]
 

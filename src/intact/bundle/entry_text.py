@@ -7,6 +7,7 @@ import base64
 from collections.abc import Callable
 from typing import TypeVar
 
+from intact.bundle.canonical_entries import DIRECTORY_MODE, FILE_MODE, ListedEntries
 from intact.bundle.entry_rules import check_entries
 from intact.bundle.fields import Faults, Fields
 from intact.bundle.tarstream import LARGEST_NUMBER
@@ -36,7 +37,6 @@ from intact.model.paths import ROOT
 __all__ = ["entry_lines", "read_entries"]
 
 _E = TypeVar("_E", bound=Entry)
-_FILE_MODE, _DIRECTORY_MODE = 0o644, 0o755
 _NO_DIGEST = Digest("0" * 64)
 _KINDS = ("directories", "files", "hardlinks", "symlinks")
 _FILE_KEYS = frozenset({"path", "size", "sha256", "mode", "owner", "group", "mtime", "config", "xattrs"})
@@ -60,13 +60,13 @@ def entry_lines(manifest: Manifest) -> list[str]:
 
 def _entry_keys(entry: Entry, created: int) -> tuple[str, str]:
     if isinstance(entry, FileEntry):
-        keys = f', size = {entry.size}, sha256 = "{entry.digest}"{_mode(entry.mode, _FILE_MODE)}'
+        keys = f', size = {entry.size}, sha256 = "{entry.digest}"{_mode(entry.mode, FILE_MODE)}'
         keys += _owners(entry.owner, entry.group)
         keys += f", mtime = {entry.mtime}" if entry.mtime != created else ""
         keys += ", config = true" if entry.config else ""
         return "files", keys + _xattrs(entry.xattrs)
     if isinstance(entry, DirectoryEntry):
-        keys = _mode(entry.mode, _DIRECTORY_MODE) + _owners(entry.owner, entry.group)
+        keys = _mode(entry.mode, DIRECTORY_MODE) + _owners(entry.owner, entry.group)
         return "directories", keys + _xattrs(entry.xattrs)
     if isinstance(entry, SymlinkEntry):
         return "symlinks", f", target = {text_of(entry.target)}{_owners(entry.owner, entry.group)}"
@@ -89,11 +89,14 @@ def _xattrs(xattrs: Xattrs) -> str:
     return f", xattrs = {{{', '.join(pairs)}}}"
 
 
-def read_entries(top: Fields, created: int, faults: Faults, limits: Limits) -> tuple[Entry, ...]:
+def read_entries(
+    top: Fields, created: int, faults: Faults, limits: Limits, listed: ListedEntries | None = None
+) -> tuple[Entry, ...]:
     """Read all entries, sort them by path, and note what is wrong with each and between them.
 
     Args:
         created: the default of each file's time.
+        listed: the entries by kind, if they have been read already.
     """
     content = Fields(top.table_of("entries"), "", faults, _KINDS)
     entries: list[Entry] = []
@@ -101,6 +104,9 @@ def read_entries(top: Fields, created: int, faults: Faults, limits: Limits) -> t
 
     def read(kind: str, known: frozenset[str], make: Callable[[Fields], _E]) -> None:
         starts.append((len(entries), kind))
+        if listed is not None:
+            entries.extend(listed.get(kind, ()))
+            return
         rows = content.tables(kind)
         for index, row in enumerate(rows):
             entries.append(make(Fields(row, f"{kind}[{index}].", faults, known)))
@@ -127,7 +133,7 @@ def read_entries(top: Fields, created: int, faults: Faults, limits: Limits) -> t
 def _file(row: Fields, created: int, limits: Limits) -> FileEntry:
     return FileEntry(
         path=row.text("path", path_of, ROOT, required=True),
-        mode=row.text("mode", mode_of, _FILE_MODE),
+        mode=row.text("mode", mode_of, FILE_MODE),
         owner=row.text("owner", owner_of, "root"),
         group=row.text("group", owner_of, "root"),
         mtime=row.number("mtime", created, LARGEST_NUMBER),
@@ -141,7 +147,7 @@ def _file(row: Fields, created: int, limits: Limits) -> FileEntry:
 def _directory(row: Fields, limits: Limits) -> DirectoryEntry:
     return DirectoryEntry(
         path=row.text("path", path_of, ROOT, required=True),
-        mode=row.text("mode", mode_of, _DIRECTORY_MODE),
+        mode=row.text("mode", mode_of, DIRECTORY_MODE),
         owner=row.text("owner", owner_of, "root"),
         group=row.text("group", owner_of, "root"),
         xattrs=_read_xattrs(row, limits) if "xattrs" in row.table else (),

@@ -4,7 +4,6 @@ Both manifests are closed: each key is known and has one type. Faults are collec
 that one look tells a person all of them.
 """
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
@@ -104,6 +103,8 @@ class Fields:
         self._faults = faults
         for key in table:
             if key not in known:
+                import difflib  # noqa: PLC0415  seldom needed
+
                 close = difflib.get_close_matches(key, known, 1)
                 hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
                 self.fault(key, f"unknown key{hint}")

@@ -4,9 +4,9 @@ The writer is deterministic: equal manifests give equal bytes, one line per entr
 reader is closed: what it does not know, it refuses, with all faults at once.
 """
 
-from dataclasses import replace
 from typing import Final
 
+from intact.bundle.canonical_entries import ListedEntries, canonical_entries, split_canonical
 from intact.bundle.entry_text import entry_lines, read_entries
 from intact.bundle.fields import Faults, Fields, parse_toml, shortened
 from intact.bundle.hook_text import HOOKS_FEATURE, hook_lines, read_hooks
@@ -20,6 +20,7 @@ from intact.model.limits import DEFAULT_LIMITS, Limits
 from intact.model.manifest import FORMAT, Frame, Manifest, PackageIdentity, Relations
 from intact.model.relations import parse_relation, parse_requirement
 from intact.model.times import LATEST
+from intact.model.values import replace
 from intact.model.versions import Version
 
 __all__ = [
@@ -101,12 +102,17 @@ def render_manifest(manifest: Manifest) -> bytes:
 
 # --- reading ---------------------------------------------------------------------------------------------
 def parse_manifest(
-    text: bytes, name: str = ".intact/manifest.toml", limits: Limits = DEFAULT_LIMITS
+    text: bytes,
+    name: str = ".intact/manifest.toml",
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    stream: int | None = None,
 ) -> Manifest:
     """Read the manifest of a bundle.
 
     Args:
         name: what the errors call it.
+        stream: bytes of the payload's stream, where the entries are not all of them (`bundle.difference`).
 
     Raises:
         FeatureUnknown: another format, or a feature that we do not have; checked before all else.
@@ -116,7 +122,7 @@ def parse_manifest(
         raise ManifestInvalid(
             f"the manifest is longer than {limits.manifest} bytes", path=name, remedy=_REMEDY
         )
-    table = parse_toml(text, name)
+    table, listed = _read_quickly(text, name) or (parse_toml(text, name), None)
     _refuse_newer(table, name)
     faults = Faults()
     top = Fields(table, "", faults, _TOP_KEYS)
@@ -137,10 +143,27 @@ def parse_manifest(
     )
     if manifest.hooks and HOOKS_FEATURE not in features:
         top.fault("requires_features", f"has to name {HOOKS_FEATURE}, because there are hooks")
-    entries = read_entries(top, manifest.created, faults, limits)
-    frames = _read_frames(top, entries, faults, limits)
+    entries = read_entries(top, manifest.created, faults, limits, listed)
+    frames = _read_frames(top, entries, faults, limits, stream)
     faults.refuse_if_any(name, _REMEDY)
     return replace(manifest, entries=entries, frames=frames)
+
+
+def _read_quickly(text: bytes, name: str) -> tuple[dict[str, object], ListedEntries] | None:
+    """Read a manifest that is written as `render_manifest` does it; None for any other, whatever is wrong with it."""
+    parts = split_canonical(text)
+    if parts is None:
+        return None
+    try:
+        table = parse_toml(parts[0], name)
+    except ManifestInvalid:
+        return None
+    package = table.get("package")
+    created = package.get("created") if isinstance(package, dict) else None
+    if type(created) is not int or not 0 <= created <= LARGEST_NUMBER or "entries" in table:
+        return None
+    listed = canonical_entries(parts[1], created)
+    return None if listed is None else (table, listed)
 
 
 def read_identity(package: Fields) -> PackageIdentity:
@@ -202,7 +225,7 @@ def _refuse_newer(table: dict[str, object], name: str) -> None:
 
 
 def _read_frames(
-    top: Fields, entries: tuple[Entry, ...], faults: Faults, limits: Limits
+    top: Fields, entries: tuple[Entry, ...], faults: Faults, limits: Limits, stream: int | None
 ) -> tuple[Frame, ...]:
     payload = Fields(top.table_of("payload", required=True), "payload.", faults, {"frames"})
     frames = []
@@ -216,7 +239,8 @@ def _read_frames(
         if compressed > compress_bound(size):
             fields.fault("compressed", "is more than any compressor makes of that size")
         frames.append(Frame(compressed, size, digest))
-    expected = stream_length(entry for entry in entries if isinstance(entry, FileEntry))
+    files = (entry for entry in entries if isinstance(entry, FileEntry))
+    expected = stream_length(files) if stream is None else stream
     actual = sum(frame.size for frame in frames)
     if actual != expected and not faults:
         payload.fault("frames", f"they add up to {actual} bytes; the files make a stream of {expected}")

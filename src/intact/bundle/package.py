@@ -1,11 +1,11 @@
 """What does a builder need to know before it can make a bundle?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from intact.model.entries import FileEntry
 from intact.model.manifest import Manifest
+from intact.model.values import dataclass
 
 __all__ = ["PackageSource"]
 

@@ -4,9 +4,12 @@ Only frame 0 is read, within ceilings, and taken apart into manifest bytes and s
 beyond that, and no byte of the payload is touched.
 """
 
+import fcntl
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -26,6 +29,7 @@ from intact.model.limits import DEFAULT_LIMITS, Limits
 __all__ = ["UnverifiedBundle", "damaged", "open_bundle"]
 
 _CHUNK = 64 << 10
+_PIPE = 1 << 20  # the most that an ordinary user may have (pipe(7), /proc/sys/fs/pipe-max-size)
 _OTHER_FORMATS = (
     (b"\x1f\x8b", "a gzip file"),
     (b"\xfd7zXZ", "an xz file"),
@@ -53,6 +57,8 @@ class UnverifiedBundle:
         stream: BinaryIO,
         rest: bytes,
         head_length: int,
+        *,
+        is_file: bool,
     ) -> None:
         """Use `open_bundle`."""
         self.name = name
@@ -60,12 +66,37 @@ class UnverifiedBundle:
         self.head_length = head_length
         self._stream = stream
         self._rest = rest
+        self._offset = head_length if is_file else None
 
     def read(self, count: int) -> bytes:
         """Return the next bytes of the payload, fewer than `count` only at the end of the file."""
-        parts = [self._rest[:count]]
+        return self.reader(count)()
+
+    def reader(self, count: int) -> Callable[[], bytes]:
+        """Return what gives the next bytes, and be behind them already.
+
+        It may be called in any thread, and later: a file is read there, a pipe was read when this returned.
+        """
+        if self._offset is None:
+            return partial(_same, self._read_stream(count))
+        place, self._offset = self._offset, self._offset + count
+        return partial(self._read_file, place, count)
+
+    def _read_file(self, place: int, count: int) -> bytes:
+        try:
+            content = os.pread(self._stream.fileno(), count, place)
+            while len(content) < count and (
+                more := os.pread(self._stream.fileno(), count - len(content), place + len(content))
+            ):
+                content += more
+        except OSError as error:
+            raise machine_error("read", error, self.name) from error
+        return content
+
+    def _read_stream(self, count: int) -> bytes:
+        parts = [self._rest[:count]] if self._rest else []
         self._rest = self._rest[count:]
-        missing = count - len(parts[0])
+        missing = count - sum(map(len, parts))
         while missing:
             chunk = _read(self._stream, missing, self.name)
             if not chunk:
@@ -76,6 +107,9 @@ class UnverifiedBundle:
 
     def skip(self, count: int) -> None:
         """Pass over payload bytes; a file is not read for that, a pipe has to be."""
+        if self._offset is not None:
+            self._offset += count
+            return
         buffered = min(count, len(self._rest))
         self._rest = self._rest[buffered:]
         count -= buffered
@@ -121,8 +155,10 @@ def open_bundle(source: Path | BinaryIO, name: str, limits: Limits = DEFAULT_LIM
         MachineError: it cannot be read.
     """
     stream = _open(source, name) if isinstance(source, Path) else source
+    if stream is source:
+        _widen(stream)
     try:
-        return _read_head(stream, name, limits)
+        return _read_head(stream, name, limits, is_file=stream is not source)
     except BaseException:
         stream.close()
         raise
@@ -141,6 +177,13 @@ def _open(path: Path, name: str) -> BinaryIO:
         raise machine_error("open", error, name) from error
 
 
+def _widen(stream: BinaryIO) -> None:
+    """Give a pipe more room, so that we and whoever fills it take turns less often."""
+    with suppress(OSError):  # it is no pipe, or there are too many such pipes
+        if fcntl.fcntl(stream.fileno(), fcntl.F_GETPIPE_SZ) < _PIPE:
+            fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
+
+
 def _insist_on_file(descriptor: int, name: str) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise damaged(name, "this is not a regular file (`-` reads a bundle from standard input)")
@@ -153,7 +196,11 @@ def _read(stream: BinaryIO, count: int, name: str) -> bytes:
         raise machine_error("read", error, name) from error
 
 
-def _read_head(stream: BinaryIO, name: str, limits: Limits) -> UnverifiedBundle:
+def _same(content: bytes) -> bytes:
+    return content
+
+
+def _read_head(stream: BinaryIO, name: str, limits: Limits, *, is_file: bool) -> UnverifiedBundle:
     start = b""
     while len(start) < MOST_HEADER_BYTES and (chunk := _read(stream, _CHUNK, name)):
         start += chunk
@@ -174,7 +221,7 @@ def _read_head(stream: BinaryIO, name: str, limits: Limits) -> UnverifiedBundle:
         head = split_head(frame.content(), limits)
     except (FrameFault, TarFault) as fault:
         raise damaged(name, f"the head of the bundle is not in order: {fault}") from fault
-    return UnverifiedBundle(name, head, stream, frame.unused, frame.fed)
+    return UnverifiedBundle(name, head, stream, frame.unused, frame.fed, is_file=is_file)
 
 
 def _what_it_is(start: bytes) -> str:

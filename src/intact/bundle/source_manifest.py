@@ -10,8 +10,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import closing
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +29,8 @@ from intact.model.manifest import FORMAT, Manifest
 from intact.model.objects import CAPABILITY
 from intact.model.paths import ROOT, RelPath
 from intact.model.times import parse_time
+from intact.model.values import replace
+from intact.system.workers import in_order
 
 __all__ = ["read_source_manifest"]
 
@@ -55,7 +58,7 @@ _KEYS = {
     "symlink": frozenset({"path", "target", "owner", "group"}),
     "hardlink": frozenset({"path", "target"}),
 }
-_CHUNK = 1 << 20
+_CHUNK = _LARGE = 1 << 20
 _NO_CAPABILITY = frozenset({errno.ENODATA, errno.ENOTSUP})
 _AS_SOURCE = -1
 _REMEDY = "correct the manifest and build again"
@@ -71,6 +74,7 @@ class _Collector:
         self.entries: list[Entry] = []
         self.places: list[str] = []
         self.sources: dict[RelPath, Path] = {}
+        self._large: list[tuple[int, Path]] = []  # entries whose content was not read yet
 
     def add(self, entry: Entry, place: str) -> None:
         self.entries.append(entry)
@@ -79,17 +83,39 @@ class _Collector:
     def add_file(
         self, source: Path, path: RelPath, row: Fields, place: str, mode: int, *, config: bool
     ) -> None:
-        """Read a source file and note it as an entry."""
+        """Note a source file as an entry; it is read now, or by `read_large`."""
+        owner, group = _owners(row)
+        entry = FileEntry(path, mode, owner, group, 0, 0, Digest(""), config)
         try:
-            size, digest, mtime = _read_source(source)
+            if source.stat().st_size > _LARGE:
+                self._large.append((len(self.entries), source))
+            else:
+                entry = self._with_content(entry, _read_source(source))
         except OSError as error:
-            self.faults.add(place, f"{source} cannot be read: {error.strerror}")
+            self._tell_unreadable(source, place, error)
             return
+        self.add(entry, place)
+        self.sources[path] = source
+
+    def read_large(self) -> None:
+        """Read the large files, on all processors."""
+        works = [partial(_read_or_error, source) for _, source in self._large]
+        with closing(in_order(works)) as results:
+            for (at, source), found in zip(self._large, results, strict=True):
+                entry = self.entries[at]
+                if isinstance(found, OSError):
+                    self._tell_unreadable(source, self.places[at], found)
+                elif isinstance(entry, FileEntry):
+                    self.entries[at] = self._with_content(entry, found)
+
+    def _with_content(self, entry: FileEntry, found: tuple[int, Digest, int]) -> FileEntry:
+        size, digest, mtime = found
         if self.clamp is not None:
             mtime = min(mtime, self.clamp)
-        owner, group = _owners(row)
-        self.add(FileEntry(path, mode, owner, group, max(mtime, 0), size, digest, config), place)
-        self.sources[path] = source
+        return replace(entry, size=size, digest=digest, mtime=max(mtime, 0))
+
+    def _tell_unreadable(self, source: Path, place: str, error: OSError) -> None:
+        self.faults.add(place, f"{source} cannot be read: {error.strerror}")
 
 
 def read_source_manifest(path: Path, *, epoch: int | None = None) -> PackageSource:
@@ -153,6 +179,7 @@ def _read(table: dict[str, object], collector: _Collector) -> Manifest:
         for number, row in enumerate(top.tables(kind)):
             place = f"{kind}[{number}]"
             read(Fields(row, f"{place}.", faults, _KEYS[kind]), place, collector)
+    collector.read_large()
     order = sorted(range(len(collector.entries)), key=lambda at: collector.entries[at].path)
     entries = tuple(collector.entries[at] for at in order)
     places = [collector.places[at] for at in order]
@@ -181,6 +208,13 @@ def _read_source(source: Path) -> tuple[int, Digest, int]:
             state.update(chunk)
             size += len(chunk)
         return size, Digest(state.hexdigest()), int(status.st_mtime)
+
+
+def _read_or_error(source: Path) -> tuple[int, Digest, int] | OSError:
+    try:
+        return _read_source(source)
+    except OSError as error:
+        return error
 
 
 def _read_file(row: Fields, place: str, collector: _Collector) -> None:

@@ -9,10 +9,11 @@ one, so a header can't decide anything.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from intact.model.entries import FileEntry
+from intact.model.values import dataclass
 
 __all__ = [
     "BLOCK",
@@ -22,8 +23,10 @@ __all__ = [
     "TarFault",
     "layout",
     "member_header",
+    "member_length",
     "padding",
     "size_in_header",
+    "span_at",
     "stream_length",
 ]
 
@@ -112,25 +115,36 @@ def layout(files: Iterable[FileEntry]) -> Iterator[Span]:
     """Tell for each file, in the order given, where it lies in the stream."""
     at = 0
     for entry in files:
-        content = at + _header_length(entry.path)
-        end = content + entry.size + padding(entry.size)
-        yield Span(entry, at, content, end)
-        at = end
+        span = span_at(entry, at)
+        yield span
+        at = span.end
+
+
+def span_at(entry: FileEntry, start: int) -> Span:
+    """Tell where a file lies in the stream that begins at `start`."""
+    content = start + _header_length(entry.path.encode())
+    return Span(entry, start, content, content + entry.size + padding(entry.size))
+
+
+def member_length(path: bytes, size: int) -> int:
+    """Count the bytes of a member, header and padding included."""
+    if len(path) <= _NAME_BYTES and path.isascii():  # nearly all
+        return BLOCK + size + -size % BLOCK
+    return _header_length(path) + size + padding(size)
 
 
 def stream_length(files: Iterable[FileEntry]) -> int:
     """Count the bytes of the whole stream, end marker included."""
     end = 0
-    for span in layout(files):
-        end = span.end
+    for entry in files:
+        end += member_length(entry.path.encode(), entry.size)
     return end + len(END_OF_ARCHIVE)
 
 
-def _header_length(path: str) -> int:
-    encoded = path.encode()
-    if path.isascii() and _split(encoded) is not None:
+def _header_length(path: bytes) -> int:
+    if path.isascii() and (len(path) <= _NAME_BYTES or _split(path) is not None):
         return BLOCK
-    record = len(_pax_record(encoded))
+    record = len(_pax_record(path))
     return BLOCK + record + padding(record) + BLOCK
 
 
@@ -151,21 +165,28 @@ def _pax_record(path: bytes) -> bytes:
 
 
 def _block(name: tuple[bytes, bytes], size: int, mode: int, mtime: int, kind: bytes) -> bytes:
-    block = b"".join(
+    before, after, constant = _common(mode, mtime, kind)
+    digits = b"%011o\0" % size
+    checksum = constant + sum(name[0]) + sum(name[1]) + sum(digits)
+    return b"".join(
         (
             name[0].ljust(_NAME_BYTES, b"\0"),
-            b"%07o\0" % (mode & 0o777),
-            b"0000000\0" * 2,  # uid and gid: the manifest has names, and it alone decides
-            b"%011o\0" % size,
+            before,
+            digits,
             b"%011o\0" % mtime,
-            b" " * 8,
-            kind,
-            bytes(100),
-            b"ustar\x0000",
-            b"root".ljust(32, b"\0") * 2,
-            b"0000000\0" * 2,
+            b"%06o\0 " % checksum,
+            after,
             name[1].ljust(_PREFIX_BYTES, b"\0"),
             bytes(12),
         )
     )
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+@lru_cache(maxsize=256)
+def _common(mode: int, mtime: int, kind: bytes) -> tuple[bytes, bytes, int]:
+    """Return what most members share: the fields before the size, those after the checksum, and the sum of all that."""
+    before = (
+        b"%07o\0" % (mode & 0o777) + b"0000000\0" * 2
+    )  # no uid and gid: the manifest's names alone decide
+    after = b"".join((kind, bytes(100), b"ustar\x0000", b"root".ljust(32, b"\0") * 2, b"0000000\0" * 2))
+    return before, after, sum(before + b"%011o\0" % mtime + b" " * 8 + after)

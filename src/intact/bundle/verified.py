@@ -9,30 +9,52 @@ file its digest.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import final
 
+from intact.bundle.difference import difference
 from intact.bundle.entry_rules import is_privileged
 from intact.bundle.manifest_text import parse_manifest
 from intact.bundle.read import UnverifiedBundle, damaged
-from intact.bundle.tarstream import END_OF_ARCHIVE, Span, layout, member_header
+from intact.bundle.tarstream import END_OF_ARCHIVE, Span, layout, member_header, span_at
 from intact.bundle.zstdframes import FrameFault, decompress_frame
-from intact.model.entries import FileEntry
-from intact.model.errors import Untrusted
+from intact.model.entries import Digest, FileEntry
+from intact.model.errors import ManifestInvalid, Untrusted
 from intact.model.limits import DEFAULT_LIMITS, Limits
 from intact.model.manifest import Frame, Manifest
 from intact.model.paths import RelPath
 from intact.model.times import utc_text
-from intact.system.workers import in_order
+from intact.model.values import dataclass, field
+from intact.system.workers import Beside, in_order
 from intact.trust.approval import Approval, approve, check_signatures
 from intact.trust.store import HOOKS, PRIVILEGED, TrustStore
 
-__all__ = ["VerifiedBundle", "verify"]
+__all__ = ["Reading", "VerifiedBundle", "verify"]
 
 Piece = bytes | memoryview
-_PIECE = 1 << 20
+_LARGE = 1 << 20  # below that, to tell another thread takes longer than to hash
+# Whoever uses what was read knows of which package the base is, and holds it against the name that was read.
+_NAME = re.compile(rb'^name = "([a-z0-9][a-z0-9+.-]*)"$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a manifest is read.
+
+    Attributes:
+        limits: what it may ask for.
+        base_of: returns another manifest of the package of that name, known to be right; then only what differs from
+            that one is read, unless they are the same. What gives rights is always read.
+    """
+
+    limits: Limits = DEFAULT_LIMITS
+    base_of: Callable[[str], bytes | None] = lambda _name: None
+
+
+_WHOLE = Reading()
 
 
 @final
@@ -40,16 +62,34 @@ class VerifiedBundle:
     """A bundle that may be installed; made by `verify` alone.
 
     Attributes:
+        manifest: with all entries; or, if there is a `base`, with those that differ from it and what they depend on.
         manifest_bytes: exactly the bytes that were signed.
+        base: the manifest that this one was compared with, by its digest, and how many entries that has.
+        gone: paths that only `base` has.
+        entries: number of all entries.
+        size: bytes of all files.
     """
 
-    def __init__(self, bundle: UnverifiedBundle, manifest: Manifest, approval: Approval) -> None:
+    def __init__(self, bundle: UnverifiedBundle, read: "_Read", approval: Approval) -> None:
         """Use `verify`: an `Approval` exists only for bytes that were checked."""
         self.name = bundle.name
-        self.manifest = manifest
+        self.manifest = read.manifest
         self.manifest_bytes = bundle.manifest_bytes
+        self.base = read.base
+        self.gone = read.gone
+        self.entries = read.entries
+        self.size = read.size
         self.approval = approval
         self._bundle = bundle
+        self._read = read
+
+    def whole(self) -> "VerifiedBundle":
+        """Return the same with all entries; only before any content was read.
+
+        Raises:
+            ManifestInvalid: what was not looked at is wrong.
+        """
+        return VerifiedBundle(self._bundle, _read_whole(self._bundle, self._read.limits), self.approval)
 
     def contents(
         self, needed: Collection[RelPath]
@@ -62,14 +102,16 @@ class VerifiedBundle:
         Raises:
             BundleDamaged: bytes are missing, altered or too many.
         """
-        files = [entry for entry in self.manifest.entries if isinstance(entry, FileEntry)]
-        wanted = [span for span in layout(files) if span.entry.path in needed]
+        wanted = [span for span in self._read.spans() if span.entry.path in needed]
         end = sum(frame.size for frame in self.manifest.frames) - len(END_OF_ARCHIVE)
         pieces = [(span.start, span.end) for span in wanted]
         if not wanted or wanted[-1].end == end:
             pieces.append((end, end + len(END_OF_ARCHIVE)))
-        with closing(_PayloadStream(self._bundle, self.manifest.frames, pieces)) as stream:
-            yield from self._files(stream, wanted)
+        with (
+            closing(_PayloadStream(self._bundle, self.manifest.frames, pieces)) as stream,
+            closing(Beside()) as beside,
+        ):
+            yield from self._files(stream, wanted, beside)
             if pieces[-1][0] == end:
                 stream.seek(end)
                 if stream.take(len(END_OF_ARCHIVE)) != END_OF_ARCHIVE:
@@ -77,7 +119,7 @@ class VerifiedBundle:
             stream.finish()
 
     def _files(
-        self, stream: "_PayloadStream", wanted: Iterable[Span]
+        self, stream: "_PayloadStream", wanted: Iterable[Span], beside: Beside
     ) -> Iterator[tuple[FileEntry, Iterator[Piece]]]:
         for span in wanted:
             stream.seek(span.start)
@@ -87,16 +129,21 @@ class VerifiedBundle:
                 raise damaged(
                     self.name, f"the archive header of {entry.path} is not the one that its manifest demands"
                 )
-            yield entry, self._content(stream, span)
+            yield entry, self._content(stream, span, beside)
 
-    def _content(self, stream: "_PayloadStream", span: Span) -> Iterator[Piece]:
+    def _content(self, stream: "_PayloadStream", span: Span, beside: Beside) -> Iterator[Piece]:
         state = hashlib.sha256()
         left = span.entry.size
+        is_large = left > _LARGE
         while left:
-            piece = stream.take(min(left, _PIECE))
-            state.update(piece)
+            piece = stream.take_some(left)
             left -= len(piece)
+            if is_large:  # it is hashed while whoever gets it writes it
+                beside.begin(partial(state.update, piece))
+            else:
+                state.update(piece)
             yield piece
+        beside.finish()
         if state.hexdigest() != span.entry.digest:
             raise damaged(
                 self.name, f"the content of {span.entry.path} does not have the digest of its manifest"
@@ -160,15 +207,22 @@ class _PayloadStream:
 
     def take(self, count: int) -> Piece:
         """Return exactly `count` bytes; the manifest was checked to have frames for all of them."""
-        parts: list[memoryview] = []
-        while count:
-            if self._at == len(self._content):
-                self._load()
-            part = self._content[self._at : self._at + count]
-            self._at += len(part)
-            count -= len(part)
+        part = self.take_some(count)
+        if len(part) == count:
+            return part
+        parts = [part]
+        while count := count - len(part):
+            part = self.take_some(count)
             parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
+
+    def take_some(self, most: int) -> memoryview:
+        """Return the next bytes, as many of `most` as the frame has; none only if none are wanted."""
+        while most and self._at == len(self._content):
+            self._load()
+        part = self._content[self._at : self._at + most]
+        self._at += len(part)
+        return part
 
     def _load(self) -> None:
         self._start += len(self._content)
@@ -177,18 +231,14 @@ class _PayloadStream:
         self._at = 0
 
     def _opening(self, needed: Iterable[int]) -> Iterator[Callable[[], bytes]]:
-        """Read the needed frames one after the other, pass over the others, and leave the rest to `_open_frame`."""
+        """Name the needed frames one after the other, pass over the others, and leave the rest to `_open_frame`."""
         for number in needed:
             for frame in self._frames[self._read : number]:
                 self._bundle.skip(frame.compressed)
             frame = self._frames[number]
-            stored = self._bundle.read(frame.compressed)
+            stored = self._bundle.reader(frame.compressed)
             self._read = number + 1
             place = f"frame {number + 1} of {len(self._frames)}"
-            if len(stored) != frame.compressed:
-                raise damaged(
-                    self._bundle.name, f"it is cut off: {place} has {len(stored)} of {frame.compressed} bytes"
-                )
             yield partial(_open_frame, stored, frame, self._bundle.name, place)
 
     def finish(self) -> None:
@@ -219,14 +269,61 @@ def _overlapping(frames: Iterable[Frame], pieces: Sequence[tuple[int, int]]) -> 
         start = end
 
 
-def _open_frame(stored: bytes, frame: Frame, name: str, place: str) -> bytes:
+def _open_frame(read: Callable[[], bytes], frame: Frame, name: str, place: str) -> bytes:
     """Hold a frame against the table, and only then decompress it."""
+    stored = read()
+    if len(stored) != frame.compressed:
+        raise damaged(name, f"it is cut off: {place} has {len(stored)} of {frame.compressed} bytes")
     if hashlib.sha256(stored).hexdigest() != frame.digest:
         raise damaged(name, f"{place} was altered: it does not have the digest of the frame table")
     try:
         return decompress_frame(stored, frame.size)
     except FrameFault as fault:
         raise damaged(name, f"{place}: {fault}") from fault
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A manifest that was read, as a whole or as far as it differs."""
+
+    manifest: Manifest
+    limits: Limits
+    entries: int
+    size: int
+    base: tuple[Digest, int] | None = None
+    gone: tuple[RelPath, ...] = ()
+    starts: Mapping[RelPath, int] = field(default_factory=dict)
+
+    def spans(self) -> Iterator[Span]:
+        """Say where the files are in the stream, in its order."""
+        files = (entry for entry in self.manifest.entries if isinstance(entry, FileEntry))
+        if self.base is None:
+            return layout(files)
+        return (span_at(entry, self.starts[entry.path]) for entry in files)
+
+
+def _read_whole(bundle: UnverifiedBundle, limits: Limits) -> _Read:
+    manifest = parse_manifest(bundle.manifest_bytes, _name(bundle), limits)
+    size = sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry))
+    return _Read(manifest, limits, len(manifest.entries), size)
+
+
+def _read_changed(bundle: UnverifiedBundle, base: bytes, limits: Limits) -> _Read | None:
+    """Read what differs from another manifest; None if that cannot be told without reading the whole."""
+    found = difference(base, bundle.manifest_bytes, limits)
+    if found is None:
+        return None
+    try:
+        manifest = parse_manifest(found.text, _name(bundle), limits, stream=found.length)
+    except ManifestInvalid:  # told with its place in the whole manifest
+        return None
+    digest = Digest(hashlib.sha256(base).hexdigest())
+    compared = (digest, found.entries_before)
+    return _Read(manifest, limits, found.entries, found.size, compared, found.gone, found.starts)
+
+
+def _name(bundle: UnverifiedBundle) -> str:
+    return f"{bundle.name}: .intact/manifest.toml"
 
 
 def verify(
@@ -236,13 +333,12 @@ def verify(
     now: int,
     allow_unsigned: bool = False,
     allow_expired: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    reading: Reading = _WHOLE,
 ) -> VerifiedBundle:
     """Check who vouches for a bundle, and only then read its manifest.
 
     Args:
         now: seconds since 1970, for keys and bundles with a period of validity.
-        limits: what the manifest may ask for.
         allow_expired: take a bundle whose publisher says that it is too old by now.
 
     Raises:
@@ -257,7 +353,8 @@ def verify(
         name=bundle.name,
         allow_unsigned=allow_unsigned,
     )
-    manifest = parse_manifest(bundle.manifest_bytes, f"{bundle.name}: .intact/manifest.toml", limits)
+    read = _read(bundle, reading)
+    manifest = read.manifest
     privileged = any(is_privileged(entry) for entry in manifest.entries)
     roles = [*([PRIVILEGED] if privileged else []), *([HOOKS] if manifest.hooks else [])]
     approval = approve(valid, manifest.identity, roles, needed=store.needed(manifest.identity.name))
@@ -268,4 +365,13 @@ def verify(
             remedy="get the newest bundle from its publisher; if the clock is wrong, set it;"
             " or take the risk with --allow-expired",
         )
-    return VerifiedBundle(bundle, manifest, approval)
+    return VerifiedBundle(bundle, read, approval)
+
+
+def _read(bundle: UnverifiedBundle, reading: Reading) -> _Read:
+    named = _NAME.search(bundle.manifest_bytes)
+    base = None if named is None else reading.base_of(named[1].decode())
+    read = None
+    if base is not None and base != bundle.manifest_bytes:
+        read = _read_changed(bundle, base, reading.limits)
+    return _read_whole(bundle, reading.limits) if read is None else read

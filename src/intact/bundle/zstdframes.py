@@ -5,10 +5,11 @@ the window limit is not consulted when the content size is known. So the frame h
 and everything that it claims is compared with what was expected before the library sees a byte.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import zstandard
+
+from intact.model.values import dataclass
 
 __all__ = [
     "LARGEST_WINDOW",

@@ -5,25 +5,21 @@ from typing import Any
 
 import click
 
-from intact.cli.bundles import opened_bundles
+from intact.cli.installing import install_bundles, tell_receipt
 from intact.cli.session import Session
 from intact.cli.words import shown
-from intact.cli.words_receipt import receipt_document, receipt_lines, recovered_lines, recovered_rows
+from intact.cli.words_receipt import recovered_lines, recovered_rows
 from intact.model.errors import UsageError
 from intact.model.hooks import DEFAULT_SECONDS, MOST_SECONDS, insist_on_command
 from intact.operations.hooks import HookOptions
-from intact.operations.install import install
 from intact.operations.prepare import InstallOptions
 from intact.operations.rebuilding import Rebuilt, rebuild_database
-from intact.operations.receipt import Receipt
 from intact.operations.recovering import interrupted, recover_now
 from intact.operations.remove import remove
 from intact.operations.rollback import roll_back_to
 from intact.transaction.recover import Direction
 
 __all__ = ["COMMANDS"]
-
-_UNCHANGED = 4
 
 
 def _dry_run(command: "click.decorators.FC") -> "click.decorators.FC":
@@ -70,15 +66,6 @@ def _exit_unchanged(command: "click.decorators.FC") -> "click.decorators.FC":
     return click.option("--exit-unchanged", is_flag=True, help="Exit with 4 if there was nothing to do.")(
         command
     )
-
-
-def _tell(session: Session, receipt: Receipt, *, exit_unchanged: bool = False) -> int:
-    screen = session.screen
-    for line in recovered_lines(receipt.recovered):
-        screen.say(line)
-    tell = screen.result if receipt.dry_run else screen.done
-    tell(receipt_document(receipt) if screen.as_json else {}, receipt_lines(receipt))
-    return _UNCHANGED if exit_unchanged and not receipt.changed else 0
 
 
 @click.command("install")
@@ -134,9 +121,7 @@ def _install(
     """
     hooks = _hook_options(no_hooks=no_hooks, health_check=health_check, health_timeout=health_timeout)
     chosen = InstallOptions(hooks=hooks, **options)
-    with session.root() as root, session.environment() as environment, opened_bundles(bundles) as opened:
-        receipt = install(root, opened, chosen, environment)
-    return _tell(session, receipt, exit_unchanged=exit_unchanged)
+    return install_bundles(session, *bundles, options=chosen, exit_unchanged=exit_unchanged)
 
 
 @click.command("remove")
@@ -160,7 +145,7 @@ def _remove(
     options = InstallOptions(assume_installed=assume_installed, hooks=hooks, dry_run=dry_run)
     with session.root() as root, session.environment() as environment:
         receipt = remove(root, names, options, environment)
-    return _tell(session, receipt)
+    return tell_receipt(session, receipt)
 
 
 @click.command("rollback")
@@ -180,7 +165,7 @@ def _rollback(
         receipt = roll_back_to(
             root, transaction, environment, hooks=hooks, allow_insecure=allow_insecure, dry_run=dry_run
         )
-    return _tell(session, receipt)
+    return tell_receipt(session, receipt)
 
 
 @click.command("recover")

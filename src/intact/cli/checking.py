@@ -1,20 +1,15 @@
 """Acts. Does the root still hold what was installed?"""
 
-import click
-
 from intact.cli.session import Session
 from intact.cli.words import shown
 from intact.operations.verify import verify
 
-__all__ = ["COMMANDS"]
+__all__ = ["verify_packages"]
 
 _DIFFERENCES = 10
 
 
-@click.command("verify")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.pass_obj
-def _verify(session: Session, names: tuple[str, ...]) -> int:
+def verify_packages(session: Session, *names: str) -> int:
     """Compare packages, or all of them, with the disk; every file is read.
 
     Exit code 10 if something is different; edited configuration files are listed, but are no difference.
@@ -49,6 +44,3 @@ def _verify(session: Session, names: tuple[str, ...]) -> int:
         lines,
     )
     return 0 if found.is_clean else _DIFFERENCES
-
-
-COMMANDS = {"verify": _verify}

@@ -1,88 +1,25 @@
-"""Acts. Which command did somebody type, and with which exit code does it end?"""
+"""Acts. With which exit code does a command end, whatever happens?"""
 
 import gc
 import importlib
-import math
 import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType, MappingProxyType, TracebackType
+from types import FrameType, TracebackType
 
-import click
-
-from intact import __version__
 from intact.cli.endings import Interrupted, Terminated
-from intact.cli.pages import documentation, page_of
+from intact.cli.plain import PlainLine, read_plain
 from intact.cli.screen import Screen, finish_output
 from intact.cli.session import Session
 from intact.cli.surroundings import settle_surroundings
 from intact.cli.words import shown
-from intact.model.errors import IntactError, MachineError, UsageError
+from intact.model.errors import IntactError, MachineError
 
-__all__ = ["main", "pkg", "run_command"]
-
-# Modules are loaded by the command that needs them: `pkg list` must not wait for a signature library.
-_COMMANDS = MappingProxyType(
-    {
-        "build": "intact.cli.publishing",
-        "sign": "intact.cli.publishing",
-        "inspect": "intact.cli.inspecting",
-        "key": "intact.cli.keys",
-        "install": "intact.cli.changing",
-        "remove": "intact.cli.changing",
-        "rollback": "intact.cli.changing",
-        "recover": "intact.cli.changing",
-        "list": "intact.cli.asking",
-        "info": "intact.cli.asking",
-        "files": "intact.cli.asking",
-        "owner": "intact.cli.asking",
-        "history": "intact.cli.history",
-        "config": "intact.cli.asking",
-        "verify": "intact.cli.checking",
-        "ps": "intact.cli.using",
-        "repair": "intact.cli.repairing",
-        "rescue": "intact.cli.repairing",
-        "place": "intact.cli.placing",
-        "produce": "intact.cli.placing",
-        "probe": "intact.cli.probing",
-        "completion": "intact.cli.completing",
-    }
-)
-
-
-def _leads_on(command: click.Command, page: Path | None) -> None:
-    """Let the help of a command end with the page that says more."""
-    if page is not None:
-        command.epilog = f"Step by step: {page}"
-        for inner in command.commands.values() if isinstance(command, click.Group) else ():
-            _leads_on(inner, page)
-
-
-class _LazyGroup(click.Group):
-    """A group that imports a command's module when the command is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = _COMMANDS.get(cmd_name)
-        if module is None:
-            return None
-        command: click.Command = importlib.import_module(module).COMMANDS[cmd_name]
-        _leads_on(command, page_of(cmd_name))
-        return command
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lead to the pages that say more than a line."""
-        if (place := documentation()) is not None:
-            with formatter.section("Step by step"):
-                formatter.write_dl(
-                    [(f"{place / 'how-to'}/", "a page for each task"), (f"{place}/", "all pages")]
-                )
-
+__all__ = ["main", "run_command"]
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _MOMENT = 0.01  # seconds, until the finalizer is over
@@ -94,38 +31,6 @@ class _Terminated(KeyboardInterrupt):
 
 def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
     raise _Terminated
-
-
-def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: float) -> float:
-    if not 0 <= value < math.inf:  # false for nan, too
-        raise click.BadParameter("must be a number of seconds, 0 or more")
-    return value
-
-
-@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--root",
-    default="/",
-    envvar="PKG_ROOT",
-    show_default=True,
-    metavar="DIR",
-    help="The tree to manage (PKG_ROOT).",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-@click.option("--quiet", "-q", is_flag=True, help="Print results and errors only.")
-@click.option(
-    "--lock-timeout",
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    callback=_seconds,
-    help="How long to wait for another pkg.",
-)
-@click.version_option(__version__, prog_name="pkg")
-@click.pass_context
-def pkg(ctx: click.Context, root: str, as_json: bool, quiet: bool, lock_timeout: float) -> None:  # noqa: FBT001  click
-    """Install signed bundles: whole files only, all or nothing, and always a way back."""
-    ctx.obj = Session(root, Screen(as_json=as_json, quiet=quiet), lock_timeout)
 
 
 def main() -> None:
@@ -150,6 +55,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # it has ended: too late for a signal to say otherwise
     finish_output(sys.stdout)
     finish_output(sys.stderr)
+    gc.freeze()  # nor for garbage at the end: a sixth of the time of `pkg list`
     sys.exit(code)
 
 
@@ -183,20 +89,34 @@ def run_command(arguments: list[str]) -> int:
     """Run one command line; return its exit code and let no error out."""
     screen = Screen(as_json="--json" in arguments, quiet=False)
     try:
-        code = pkg.main(arguments, prog_name="pkg", standalone_mode=False)
+        line = read_plain(arguments, os.environ)
+        return _run_any(arguments, screen) if line is None else _run_plain(line)
     except IntactError as error:
         return _failed(screen, error)
-    except click.ClickException as error:
-        return _misused(screen, error)
-    except click.exceptions.Abort as abort:  # what click makes of a KeyboardInterrupt
-        return _failed(screen, _end_of(abort.__cause__ or abort.__context__))
     except KeyboardInterrupt as interrupt:
         return _failed(screen, _end_of(interrupt))
     except OSError as error:  # none of ours: `system` has made errors with a state of the root from those
         told = MachineError("the system refused", error, path=error.filename and str(error.filename))
         told.root_state = "`pkg recover --status` tells"
         return _failed(screen, told)
-    return code if isinstance(code, int) else 0
+
+
+def _run_plain(line: PlainLine) -> int:
+    module = importlib.import_module(line.command.module)
+    session = Session(line.root, Screen(as_json=line.as_json, quiet=line.quiet))
+    try:
+        code: int = getattr(module, line.command.function)(session, *line.words)
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            print(file=sys.stderr)  # the terminal has written "^C"; click does the same
+        raise
+    return code
+
+
+def _run_any(arguments: list[str], screen: Screen) -> int:
+    from intact.cli.commands import run_any  # noqa: PLC0415  it takes longer to load than a plain line takes
+
+    return run_any(arguments, screen)
 
 
 def _end_of(interrupt: BaseException | None) -> Interrupted:
@@ -206,15 +126,3 @@ def _end_of(interrupt: BaseException | None) -> Interrupted:
 def _failed(screen: Screen, error: IntactError) -> int:
     screen.error(error)
     return error.exit_code
-
-
-def _misused(screen: Screen, error: click.ClickException) -> int:
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "pkg"
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        if not screen.as_json:
-            error.show()
-            return UsageError.exit_code
-        return _failed(screen, UsageError("a command is missing", remedy=f"{command} --help"))
-    usage = context.get_usage().split("\n") if context is not None else []
-    return _failed(screen, UsageError(error.format_message(), details=usage, remedy=f"{command} --help"))

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import replace
 from grp import getgrnam
 from pwd import getpwnam
 from typing import Any
@@ -13,6 +12,7 @@ from intact.cli.session import Session
 from intact.cli.surroundings import caller
 from intact.cli.words import shown
 from intact.model.errors import UsageError
+from intact.model.values import replace
 from intact.operations.placing import PlaceOptions, place
 from intact.operations.producing import produce
 

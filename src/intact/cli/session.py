@@ -5,15 +5,17 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from intact.cli.screen import ProgressBar, Screen
 from intact.cli.surroundings import code_of_others
 from intact.model.errors import UsageError
 from intact.model.paths import PathFault, RelPath
+from intact.model.values import dataclass
 from intact.operations.root import Environment, Root, open_root
 
-__all__ = ["Session", "root_path"]
+__all__ = ["LOCK_TIMEOUT", "Session", "root_path"]
+
+LOCK_TIMEOUT = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Session:
 
     root_path: str
     screen: Screen
-    lock_timeout: float
+    lock_timeout: float = LOCK_TIMEOUT
 
     @contextmanager
     def root(self) -> Iterator[Root]:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +9,21 @@ import click
 
 from intact.cli.endings import Declined
 from intact.cli.session import Session
+from intact.cli.uses import IN_USE, document_of, look_for_uses, summary_of, tell_uses
 from intact.cli.words import shown
-from intact.cli.words_in_use import in_use_lines, in_use_rows
+from intact.cli.words_in_use import in_use_lines
 from intact.cli.words_plan import change_line
 from intact.model.errors import UnknownTransaction, UsageError
 from intact.model.installed import TransactionRecord
-from intact.operations.in_use import UsesFound, find_in_use
+from intact.model.values import dataclass
+from intact.operations.in_use import UsesFound
 from intact.operations.restarting import Restart, RestartFailed, restart, undone_with, units_to_restart
 from intact.operations.rollback import roll_back_to
 from intact.system.units import find_systemctl, restart_unit
 
 __all__ = ["COMMANDS"]
 
-_IN_USE = 11
 _ROLLED_BACK = 8
-_MOST_PIDS = 10
-
-
-def _summary(found: UsesFound) -> list[str]:
-    processes = {one.process.pid for one in found.uses}
-    lines = [
-        _count(len(processes)) if processes else _nobody(found),
-        *(f"note: {shown(one)}" for one in found.notes),
-    ]
-    if found.hidden:
-        some = ", ".join(map(str, found.hidden_pids[:_MOST_PIDS]))
-        lines.append(
-            f"note: {found.hidden} of {found.looked_at} processes could not be looked into"
-            f" (pid {some}{', …' if found.hidden > _MOST_PIDS else ''})"
-        )
-    return lines
-
-
-def _nobody(found: UsesFound) -> str:
-    nobody = "no process uses a replaced or removed file"
-    return f"as far as can be known, {nobody}" if found.unknown else nobody
-
-
-def _count(processes: int) -> str:
-    return "1 process uses old files" if processes == 1 else f"{processes} processes use old files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +45,7 @@ class _WayBack:
 @click.command("ps")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--transaction", type=int, metavar="N", help="Only what this transaction replaced.")
-@click.option("--exit-in-use", is_flag=True, help=f"Exit with {_IN_USE} if a process uses an old file.")
+@click.option("--exit-in-use", is_flag=True, help=f"Exit with {IN_USE} if a process uses an old file.")
 @click.option(
     "--restart", "restarts", is_flag=True, help="Restart the units that use old files, after a confirmation."
 )
@@ -115,27 +90,13 @@ def _ps(
     asked = _Restarting(how["yes"], how["timeout"], how["settle"], how["rollback"])
     if (asked.yes or asked.rollback) and not restarts:
         raise UsageError("--yes and --rollback belong to --restart", remedy="pkg ps --help")
-    chosen = None if transaction is None else (transaction,)
+    if not restarts:
+        return tell_uses(session, *names, transaction=transaction, exit_in_use=exit_in_use)
 
     def look() -> UsesFound:
-        with session.root() as root:
-            return find_in_use(root, chosen, names)
+        return look_for_uses(session, names, transaction)
 
-    if restarts:
-        return _restart(session, look, asked, exit_in_use=exit_in_use)
-    found = look()
-    session.screen.result(_document(found), [*in_use_lines(found), *_summary(found)])
-    return _IN_USE if exit_in_use and found.uses else 0
-
-
-def _document(found: UsesFound) -> dict[str, Any]:
-    return {
-        "in_use": in_use_rows(found),
-        "looked_at": found.looked_at,
-        "hidden": found.hidden,
-        "hidden_pids": list(found.hidden_pids),
-        "notes": list(found.notes),
-    }
+    return _restart(session, look, asked, exit_in_use=exit_in_use)
 
 
 def _restart(
@@ -143,7 +104,7 @@ def _restart(
 ) -> int:
     found = look()
     units, by_hand = units_to_restart(found.uses)
-    for line in (*in_use_lines(found), *_summary(found)):
+    for line in (*in_use_lines(found), *summary_of(found)):
         session.screen.say(line)
     problems: list[str] = []
     way_back: _WayBack | None = None
@@ -162,7 +123,7 @@ def _restart(
             way_back = _go_back(session, failed, problems, restart_one, rollback=asked.rollback)
     left = look()
     document = {
-        **_document(left),
+        **document_of(left),
         "restarted": [one.unit for one in done],
         "by_hand": list(by_hand),
         "problems": problems,
@@ -176,10 +137,10 @@ def _restart(
             f" {', '.join(map(str, way_back.undone))}; the units run again with the old files"
         )
     lines += [f"by hand: {shown(one)}" for one in by_hand]
-    session.screen.done(document, [*lines, *_summary(left)])
+    session.screen.done(document, [*lines, *summary_of(left)])
     if way_back is not None:
         return _ROLLED_BACK
-    return _IN_USE if exit_in_use and left.uses else 0
+    return IN_USE if exit_in_use and left.uses else 0
 
 
 def _insist_on_systemctl() -> Path:

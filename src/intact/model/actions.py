@@ -13,12 +13,11 @@ the action was done, because nobody but us writes there.
     SetAttributes     (none)         chown, chmod, xattrs on a directory
 """
 
-from dataclasses import dataclass
-
 from intact.model.hooks import NO_COMMANDS, Commands
 from intact.model.manifest import PackageChange
 from intact.model.objects import Attributes, NewObject, Observed
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 
 __all__ = [
     "Action",

@@ -1,9 +1,9 @@
 """Pure. What can a package contain?"""
 
-from dataclasses import dataclass, field
 from typing import NewType
 
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, field
 
 __all__ = ["Digest", "DirectoryEntry", "Entry", "FileEntry", "HardlinkEntry", "SymlinkEntry", "Xattrs"]
 

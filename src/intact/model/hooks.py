@@ -10,10 +10,10 @@ Whichever fails, the transaction is rolled back. After that the actions of the v
 that what was restarted with new files is restarted with the old ones.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 
 from intact.model.paths import ROOT, RelPath
+from intact.model.values import dataclass
 
 __all__ = [
     "DEFAULT_SECONDS",

@@ -1,6 +1,5 @@
 """Pure. What does a root remember about its packages and transactions?"""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from intact.model.entries import Digest, Xattrs
@@ -8,9 +7,10 @@ from intact.model.hooks import Hook
 from intact.model.manifest import PackageChange, PackageIdentity, Relations
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.model.versions import Version
 
-__all__ = ["InstalledPackage", "Outcome", "OwnedEntry", "Seen", "TransactionRecord"]
+__all__ = ["InstalledPackage", "Outcome", "OwnedEntry", "Ownership", "Seen", "TransactionRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class OwnedEntry:
     hardlink: RelPath | None = None
 
     def standing(self, inode: int, mtime_ns: int | None) -> "OwnedEntry":
-        """Return the same as it stands there now; many times as fast as `dataclasses.replace`."""
+        """Return the same as it stands there now; many times as fast as `replace`."""
         if (self.inode, self.mtime_ns) == (inode, mtime_ns):
             return self
         return OwnedEntry(
@@ -87,6 +87,34 @@ class InstalledPackage:
     size: int
     entries: int
     hooks: tuple[Hook, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """A package with what it owns: everything, or as far as a transaction touches it.
+
+    Attributes:
+        entries: sorted by location.
+        touched: the locations of which `entries` tells, also those where it owns nothing; None for all that there are.
+    """
+
+    package: InstalledPackage
+    entries: tuple[OwnedEntry, ...]
+    touched: frozenset[RelPath] | None = None
+
+    def since(self, newer: "Ownership | None") -> "Ownership":
+        """Return what this one says, and of what it does not tell, what one of a later time says.
+
+        Args:
+            newer: of the same package; None where that is not known.
+        """
+        touched = self.touched
+        if newer is None or touched is None:
+            return self
+        others = (one for one in newer.entries if one.location not in touched)
+        entries = sorted((*others, *self.entries), key=lambda one: one.location)
+        both = None if newer.touched is None else touched | newer.touched
+        return Ownership(self.package, tuple(entries), both)
 
 
 @dataclass(frozen=True, slots=True)

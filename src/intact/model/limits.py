@@ -1,6 +1,6 @@
 """Pure. Which ceilings hold for input that nobody has vouched for yet?"""
 
-from dataclasses import dataclass
+from intact.model.values import dataclass
 
 __all__ = ["DEFAULT_LIMITS", "Limits"]
 

@@ -1,10 +1,9 @@
 """Pure. What does a bundle say about itself?"""
 
-from dataclasses import dataclass, field
-
 from intact.model.entries import Digest, Entry
 from intact.model.hooks import Hook
 from intact.model.relations import Relation, Requirement
+from intact.model.values import dataclass, field
 from intact.model.versions import Version
 
 __all__ = ["ANY_ARCHITECTURE", "FORMAT", "Frame", "Manifest", "PackageChange", "PackageIdentity", "Relations"]

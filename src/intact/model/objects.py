@@ -1,11 +1,11 @@
 """Pure. What was seen at a path of the root, and what shall stand there?"""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from intact.model.entries import Digest, Xattrs
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 
 __all__ = [
     "CAPABILITY",
@@ -75,7 +75,7 @@ class Observed:
     xattrs: Xattrs = ()
 
     def with_digest(self, digest: Digest) -> "Observed":
-        """Return the same with the digest of its content; many times as fast as `dataclasses.replace`."""
+        """Return the same with the digest of its content; many times as fast as `replace`."""
         return Observed(
             self.kind,
             self.mode,

@@ -1,8 +1,9 @@
 """Pure. In which words is told what a filesystem does?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from intact.model.values import dataclass, field
 
 __all__ = ["Mounted", "Outcome", "Question", "Result", "Row", "Strategy", "Way"]
 

@@ -1,9 +1,9 @@
 """Pure. What do we know of a process that uses a file?"""
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 from intact.model.objects import Identity
+from intact.model.values import dataclass, field
 
 __all__ = ["Keeper", "KeeperKind", "RunningProcess", "Usage", "Use"]
 

@@ -3,9 +3,9 @@
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from intact.model.values import dataclass
 from intact.model.versions import Version, VersionFault
 
 __all__ = ["NAME_PATTERN", "Relation", "RelationFault", "Requirement", "parse_relation", "parse_requirement"]

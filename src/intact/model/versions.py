@@ -13,8 +13,8 @@ MAX_LENGTH = 128
 # Colons need an epoch before them, and are no part of a revision.
 _WITHOUT_EPOCH = r"[0-9A-Za-z][0-9A-Za-z.+~-]*"
 _WITH_EPOCH = r"[0-9]{1,9}:[0-9A-Za-z](?:[0-9A-Za-z.+~:-]*-[0-9A-Za-z.+~]*|[0-9A-Za-z.+~:]*)"
-_ALLOWED = re.compile(f"{_WITHOUT_EPOCH}|{_WITH_EPOCH}")
-_PARTS = re.compile(r"([^0-9]*)([0-9]*)")
+_PLAIN = re.compile(_WITHOUT_EPOCH)
+_PARTS = r"([^0-9]*)([0-9]*)"
 
 _Key = tuple[int, tuple[tuple[tuple[int, ...], int], ...], tuple[tuple[tuple[int, ...], int], ...]]
 
@@ -29,7 +29,7 @@ def version_fault(text: str) -> str | None:
         return "the version is empty"
     if len(text) > MAX_LENGTH:
         return f"the version is longer than {MAX_LENGTH} characters"
-    if not text.isascii() or not _ALLOWED.fullmatch(text):
+    if not text.isascii() or not (_PLAIN.fullmatch(text) or re.fullmatch(_WITH_EPOCH, text)):
         return f"{text!r} is not a version ([epoch:]upstream[-revision] of letters, digits and . + ~ -)"
     if text.endswith("-"):
         return f"the version {text!r} has an empty revision"
@@ -53,10 +53,20 @@ def _part_key(part: str) -> tuple[tuple[tuple[int, ...], int], ...]:
     """
     key = [
         ((*map(_weight, letters), 0), int(digits or 0))
-        for letters, digits in _PARTS.findall(part)
+        for letters, digits in re.findall(_PARTS, part)
         if letters or digits
     ]
     return (*(key or [_END]), _END)  # an empty part counts as 0, which may be followed by more ("0~")
+
+
+def _key_of(text: str) -> _Key:
+    epoch, colon, rest = text.partition(":")
+    if not colon:
+        epoch, rest = "0", text
+    upstream, _, revision = rest.rpartition("-")
+    if not upstream:
+        upstream, revision = rest, ""
+    return int(epoch), _part_key(upstream), _part_key(revision)
 
 
 @total_ordering
@@ -66,7 +76,7 @@ class Version:
     Two versions that Debian holds equal (``1.0`` and ``1.00``) are equal and hash alike.
     """
 
-    __slots__ = ("_key", "text")
+    __slots__ = ("_known", "text")
 
     def __init__(self, text: str) -> None:
         """Parse the text.
@@ -78,13 +88,14 @@ class Version:
         if fault is not None:
             raise VersionFault(fault)
         self.text = text
-        epoch, colon, rest = text.partition(":")
-        if not colon:
-            epoch, rest = "0", text
-        upstream, _, revision = rest.rpartition("-")
-        if not upstream:
-            upstream, revision = rest, ""
-        self._key: _Key = (int(epoch), _part_key(upstream), _part_key(revision))
+        self._known: _Key | None = None
+
+    @property
+    def _key(self) -> _Key:
+        """What is compared; worked out when it is, because most versions are only shown."""
+        if self._known is None:
+            self._known = _key_of(self.text)
+        return self._known
 
     def __str__(self) -> str:
         return self.text

@@ -1,16 +1,16 @@
 """Acts. What can one ask about a root, without changing or locking anything?"""
 
-from dataclasses import dataclass
-
+from intact.model.errors import MachineError
 from intact.model.installed import InstalledPackage, OwnedEntry
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.operations.known import insist_on_installed
 from intact.operations.locate import Locator
 from intact.operations.root import Root
 from intact.plan.config import NEW_SUFFIX
 
-__all__ = ["ConfigCase", "config_cases", "installed_package", "owners_of"]
+__all__ = ["ConfigCase", "config_cases", "hook_output", "installed_package", "owners_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +72,14 @@ def config_cases(root: Root) -> list[ConfigCase]:
             continue
         cases.append(ConfigCase(f"/{entry.location}", entry.package, state, beside_text))
     return cases
+
+
+def hook_output(root: Root, number: int) -> tuple[str, ...]:
+    """Return what the commands of a transaction wrote, if it is kept and this user may see it."""
+    place = root.layout.transaction(number).commands_log
+    try:
+        if root.disk.observe(place) is None:
+            return ()
+        return tuple(root.disk.read_file(place).decode("utf-8", "replace").splitlines())
+    except MachineError:  # only the owner of the root may look into it
+        return ()

@@ -7,13 +7,13 @@ copied to `private/rescued/`, so that a repair is staged from the root alone.
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.entries import Digest, FileEntry
 from intact.model.errors import IntactError, MachineError
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, field
 from intact.operations.retained_plans import read_retained_plan
 from intact.operations.root import Root
 from intact.state.database import Database
@@ -82,8 +82,8 @@ def _from_history(root: Root, database: Database, needed: Mapping[Digest, int], 
             continue
         with suppress(IntactError):  # what of the history is damaged is no source
             plan = read_retained_plan(root, record.id)
-            places = [one.place for one in replaced_files(root.disk, plan).values() if one.place is not None]
-            for place in places:
+            replaced = replaced_files(root.disk, plan.steps).values()
+            for place in (one.place for one in replaced if one.place is not None):
                 seen = root.disk.observe(place)
                 wanted = _left(needed, found)
                 if seen is not None and seen.size in wanted.values():

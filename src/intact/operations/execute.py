@@ -8,15 +8,15 @@ Prepared ── stage ──► StagedTransaction ── commit ──► Commit
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Plan, Remove, Replace
 from intact.model.entries import Digest
 from intact.model.errors import IntactError
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
+from intact.model.installed import Outcome, Ownership, Seen, TransactionRecord
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, replace
 from intact.operations.hooks import bind_commands
 from intact.operations.in_use import NOBODY, UsesFound, find_in_use
 from intact.operations.preflight import missing_bytes, preflight, staged_size
@@ -26,18 +26,20 @@ from intact.operations.root import Environment, Root
 from intact.plan.retention import RetentionPolicy, choose_pruned
 from intact.state.layout import mount_of
 from intact.state.next_generation import DatabaseChanges
-from intact.state.publishing import stage_database
+from intact.state.publishing import stage_database, stage_way_back
 from intact.system.signals import signals_held
 from intact.transaction.closing import close_committed, close_undone
 from intact.transaction.commit import commit, roll_back
 from intact.transaction.hooks import run_or_fail
 from intact.transaction.opening import Opening, OpenTransaction, open_transaction
 from intact.transaction.phases import Phase
+from intact.transaction.plan_text import Step
 from intact.transaction.recover import Recovered, completed_later
 from intact.transaction.staging import StagedTransaction, StagingTree, seal, stage_objects
 
 __all__ = ["Prepared", "execute"]
 
+_INODE = 4096  # what a small file takes beside its content, roughly
 _NO_CHANGES_YET = "nothing of the root has changed yet; the next command finishes or discards the transaction, as the disk remembers it"
 _SOME_CHANGES = (
     "every path holds a whole file, old or new; the transaction is still open, its backups are safe"
@@ -52,9 +54,9 @@ class Prepared:
     Attributes:
         plan: the actions.
         bundles: where content comes from.
-        installed: packages as they will be, with what they will own.
+        installed: packages as they will be, with what they will own, as far as that changes.
         removed: packages that will be gone.
-        before: packages as they are now, with what they own, for all that change.
+        before: packages as they are now, with what they own, for all that change; as far as they do.
         undoes: transactions that this one rolls back.
         told: remarks for the receipt.
     """
@@ -62,15 +64,15 @@ class Prepared:
     kind: str
     plan: Plan
     bundles: tuple[VerifiedBundle, ...] = ()
-    installed: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
+    installed: tuple[Ownership, ...] = ()
     removed: tuple[str, ...] = ()
-    before: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
+    before: tuple[Ownership, ...] = ()
     undoes: tuple[int, ...] = ()
 
     @property
     def signers(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Who vouched for what is put there, by package."""
-        return tuple((one.identity.name, one.signers) for one, _ in self.installed)
+        return tuple((one.package.identity.name, one.package.signers) for one in self.installed)
 
 
 def execute(
@@ -121,14 +123,14 @@ def execute(
             with _settled(transaction, error):
                 _discard(root, transaction, prepared, environment, error)
         raise
-    in_use, unknown = _in_use(root, number)
+    in_use, unknown = _in_use(root, number, tree.steps)
     return replace(receipt, transaction=number, told=(*room, *told, *unknown), in_use=in_use)
 
 
-def _in_use(root: Root, number: int) -> tuple[UsesFound, tuple[str, ...]]:
+def _in_use(root: Root, number: int, steps: Sequence[Step]) -> tuple[UsesFound, tuple[str, ...]]:
     """Tell who still uses what has just been replaced; whatever goes wrong here, the transaction has happened."""
     try:
-        found = find_in_use(root, (number,))
+        found = find_in_use(root, (number,), known={number: steps})
     except (IntactError, OSError) as error:
         return NOBODY, (f"who still uses what was replaced cannot be told: {_reason(error)}",)
     except KeyboardInterrupt:
@@ -178,14 +180,16 @@ def _stage(
     """Stage objects and state; return them with the transactions whose backups will go."""
     total = sum(staged_size(action)[0] for action in prepared.plan.actions)
     done = 0
+    with root.disk.writing_back((*transaction.opening.mounts, transaction.places.home)) as note_written:
 
-    def progress(count: int) -> None:
-        nonlocal done
-        done += count
-        environment.tell_progress("stage", done, total)
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            note_written(count + _INODE)
+            environment.tell_progress("stage", done, total)
 
-    tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
-    return tree, _stage_state(root, transaction, prepared, tree, policy, environment)
+        tree = stage_objects(root.disk, transaction, prepared.plan, prepared.bundles, progress)
+        return tree, _stage_state(root, transaction, prepared, tree, policy, environment)
 
 
 @contextmanager
@@ -255,21 +259,21 @@ def _stage_state(
     )
     number = places.id
     installed = tuple(
-        (
-            replace(one, transaction=number) if one.transaction == 0 else one,
-            tuple(
+        replace(
+            one,
+            package=replace(one.package, transaction=number) if one.package.transaction == 0 else one.package,
+            entries=tuple(
                 owned.standing(tree.inodes.get(owned.location, owned.inode), owned.mtime_ns)
-                for owned in entries
+                for owned in one.entries
             ),
         )
-        for one, entries in prepared.installed
+        for one in prepared.installed
     )
     manifests = [bundle.manifest for bundle in prepared.bundles]
     seen = tuple(Seen(one.identity.name, one.identity.version, one.minimum_secure) for one in manifests)
     changes = DatabaseChanges(entry, prepared.removed, installed, drops, seen)
     stage_database(disk, layout.database, places.next_database, changes)
-    nothing = places.home / "nothing"
-    stage_database(disk, nothing, places.before_database, DatabaseChanges(entry, (), prepared.before, ()))
+    stage_way_back(disk, places.before_database, prepared.before)
     for bundle in prepared.bundles:
         digest = hashlib.sha256(bundle.manifest_bytes).hexdigest()
         with disk.create_file(places.manifest(Digest(digest))) as writer:

@@ -2,20 +2,20 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from intact.model.actions import Plan, Remove, Replace
-from intact.model.errors import Conflict, MachineError
+from intact.model.errors import Conflict
 from intact.model.hooks import NO_COMMANDS, Commands, HookCommand, Moment
 from intact.model.installed import InstalledPackage
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, replace
 from intact.operations.locate import Locator
 from intact.operations.root import Root
 from intact.plan.hooks import PackageHooks, choose_commands
 from intact.state.database import Database
 from intact.transaction.staging import StagingTree
 
-__all__ = ["HookOptions", "bind_commands", "hook_output", "plan_commands"]
+__all__ = ["HookOptions", "bind_commands", "plan_commands"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +112,3 @@ def bind_commands(root: Root, plan: Plan, tree: StagingTree) -> Commands:
         all_bound(commands.after, leaving),
         all_bound(commands.back, tree.places),
     )
-
-
-def hook_output(root: Root, number: int) -> tuple[str, ...]:
-    """Return what the commands of a transaction wrote, if it is kept and this user may see it."""
-    place = root.layout.transaction(number).commands_log
-    try:
-        if root.disk.observe(place) is None:
-            return ()
-        return tuple(root.disk.read_file(place).decode("utf-8", "replace").splitlines())
-    except MachineError:  # only the owner of the root may look into it
-        return ()

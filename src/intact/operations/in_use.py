@@ -11,8 +11,7 @@ shows.
 import errno
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from types import MappingProxyType
 
 from intact.model.errors import (
     DatabaseDamaged,
@@ -23,8 +22,9 @@ from intact.model.errors import (
     machine_error,
 )
 from intact.model.objects import Identity
-from intact.model.paths import RelPath
+from intact.model.paths import ROOT, RelPath
 from intact.model.processes import RunningProcess, Usage, Use
+from intact.model.values import dataclass, replace
 from intact.operations.retained_plans import read_retained_plan
 from intact.operations.root import Root
 from intact.plan.keepers import keeper_of
@@ -36,6 +36,7 @@ from intact.system.process_facts import (
     with_commands,
 )
 from intact.system.processes import find_uses, has_kept
+from intact.transaction.plan_text import Step
 from intact.transaction.replaced import outlived_files, packages_before, replaced_files, unrecognisable
 
 __all__ = ["NOBODY", "InUse", "UsesFound", "find_in_use"]
@@ -90,19 +91,23 @@ NOBODY = UsesFound()
 class _OldFile:
     transaction: int
     location: RelPath
-    path: Path | None
+    path: str | None
     owner: tuple[str, str] | None = None
     content: tuple[int, int] | None = None
 
 
 def find_in_use(
-    root: Root, transactions: Sequence[int] | None = None, packages: Collection[str] = ()
+    root: Root,
+    transactions: Sequence[int] | None = None,
+    packages: Collection[str] = (),
+    known: Mapping[int, Sequence[Step]] = MappingProxyType({}),
 ) -> UsesFound:
     """Look for the processes that still use what these transactions, or all of them, took away.
 
     Args:
         transactions: of the history; those that keep no backups any more are known by what was noted of them.
         packages: only what was theirs; none stands for all.
+        known: steps of transactions that need not be read for that.
 
     Raises:
         UnknownTransaction: there is none of that number.
@@ -110,7 +115,7 @@ def find_in_use(
         MachineError: the history or /proc may not be read.
     """
     _insist_on_known(root, transactions or (), packages)
-    files, notes = _old_files(root, transactions)
+    files, notes = _old_files(root, transactions, known)
     if not files:
         return replace(NOBODY, notes=tuple(notes), unknown=tuple(notes))
     wanted = {one: old.path for one, old in files.items()}
@@ -156,7 +161,9 @@ def _insist_on_known(root: Root, transactions: Sequence[int], packages: Collecti
                 )
 
 
-def _old_files(root: Root, transactions: Sequence[int] | None) -> tuple[dict[Identity, _OldFile], list[str]]:
+def _old_files(
+    root: Root, transactions: Sequence[int] | None, known: Mapping[int, Sequence[Step]]
+) -> tuple[dict[Identity, _OldFile], list[str]]:
     found: dict[Identity, _OldFile] = {}
     notes: list[str] = []
     with root.database() as database:
@@ -165,7 +172,9 @@ def _old_files(root: Root, transactions: Sequence[int] | None) -> tuple[dict[Ide
         if transactions is not None and number not in transactions:
             continue
         try:
-            plan = read_retained_plan(root, number)
+            steps = (
+                known[number] if number in known else read_retained_plan(root, number, departures=True).steps
+            )
         except MachineError as error:
             if error.errno in {errno.EACCES, errno.EPERM}:
                 error.remedy = "run the command as root, or as the user who owns the root"
@@ -173,16 +182,7 @@ def _old_files(root: Root, transactions: Sequence[int] | None) -> tuple[dict[Ide
         except IntactError as error:
             notes.append(f"what transaction {number} replaced cannot be told: {error.message}")
             continue
-        for identity, old in replaced_files(root.disk, plan).items():
-            content = (old.size, old.mtime_ns) if old.place is None else None
-            found.setdefault(
-                identity, _OldFile(number, old.location, old.host_path(root.disk), content=content)
-            )
-        if changing := unrecognisable(root.disk, plan):
-            notes.append(
-                f"who uses what transaction {number} replaced cannot be told for {len(changing)} files"
-                f" (/{changing[0]}, …): their filesystem gives a file another inode number at each look"
-            )
+        notes += _note_replaced(root, number, steps, found)
     for identity, one in outlived_files(root.disk, root.layout).items():
         if transactions is None or one.transaction in transactions:
             owner, content = (one.package, one.version), (one.size, one.mtime_ns)
@@ -190,12 +190,32 @@ def _old_files(root: Root, transactions: Sequence[int] | None) -> tuple[dict[Ide
     return found, notes
 
 
+def _note_replaced(
+    root: Root, number: int, steps: Sequence[Step], found: dict[Identity, _OldFile]
+) -> list[str]:
+    top = root.disk.host_path(ROOT)
+    files = replaced_files(root.disk, steps)
+    for identity, old in files.items():
+        if old.place is None:
+            found.setdefault(identity, _OldFile(number, old.location, None, content=(old.size, old.mtime_ns)))
+        else:
+            found.setdefault(identity, _OldFile(number, old.location, f"{top}/{old.place}"))
+    changing = unrecognisable(root.disk, files)
+    if not changing:
+        return []
+    told = (
+        f"who uses what transaction {number} replaced cannot be told for {len(changing)} files"
+        f" (/{changing[0]}, …): their filesystem gives a file another inode number at each look"
+    )
+    return [told]
+
+
 def _is_it(use: Use, old: _OldFile) -> bool:
     return old.content is None or has_kept(use, *old.content)
 
 
 def _processes(
-    wanted: Mapping[Identity, Path | None], uses: Iterable[Use]
+    wanted: Mapping[Identity, str | None], uses: Iterable[Use]
 ) -> tuple[dict[int, RunningProcess], list[Use]]:
     """Describe the processes, and leave out what has ended or changed while we looked."""
     by_pid: dict[int, list[Use]] = {}

@@ -6,11 +6,11 @@ package itself, or one that is about to go, is not followed but changed.
 """
 
 import os
-from dataclasses import dataclass, field
 
 from intact.model.errors import Conflict
 from intact.model.objects import Kind, Observed
 from intact.model.paths import ROOT, PathFault, RelPath
+from intact.model.values import dataclass, field
 from intact.system.port import Disk
 
 __all__ = ["Locator"]
@@ -37,7 +37,9 @@ class Locator:
 
     def entry(self, path: RelPath) -> RelPath:
         """Return the location of an entry: its parents' links are followed, it is not."""
-        return self.directory(path.parent) / path.name
+        above = path.parent
+        found = self.directory(above)
+        return path if found == above else found / path.name
 
     def directory(self, path: RelPath) -> RelPath:
         """Return the location of a directory, its own link followed.
@@ -60,7 +62,9 @@ class Locator:
     def observe(self, location: RelPath) -> Observed | None:
         """Describe what stands at a location; asks the disk once."""
         if location not in self._seen:
-            self._seen[location] = self.disk.observe(location)
+            above = location.parent
+            is_below_nothing = above in self._seen and self._seen[above] is None
+            self._seen[location] = None if is_below_nothing else self.disk.observe(location)
         return self._seen[location]
 
     def _follow(self, location: RelPath, links_left: int) -> RelPath:

@@ -5,13 +5,13 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from intact.model.entries import Xattrs
 from intact.model.errors import IntactError, MachineError, UsageError, machine_error
 from intact.model.objects import CAPABILITY
+from intact.model.values import dataclass, replace
 from intact.system.attributes import read_xattrs
 from intact.system.placing import (
     Look,

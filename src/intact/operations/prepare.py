@@ -7,16 +7,16 @@ import fnmatch
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Plan
-from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, SymlinkEntry
+from intact.model.entries import Digest, DirectoryEntry, Entry, SymlinkEntry
 from intact.model.errors import Conflict
-from intact.model.installed import InstalledPackage, OwnedEntry
+from intact.model.installed import InstalledPackage, OwnedEntry, Ownership
 from intact.model.manifest import Manifest, PackageChange
 from intact.model.objects import Kind, NewFile, NewHardlink
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, field, replace
 from intact.operations.execute import Prepared
 from intact.operations.hooks import HookOptions, plan_commands
 from intact.operations.locate import Locator
@@ -35,8 +35,6 @@ from intact.state.database import Database
 from intact.system.accounts import account_names
 
 __all__ = ["InstallOptions", "prepare"]
-
-_Packages = tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ def _takeovers(
     incoming: Mapping[str, PackageFacts], installed: Mapping[str, PackageFacts]
 ) -> Callable[[str, str], bool]:
     def allowed(taker: str, owner: str) -> bool:
-        return may_take_over(incoming[taker], installed[owner])
+        return owner not in incoming and may_take_over(incoming[taker], installed[owner])
 
     return allowed
 
@@ -149,11 +147,17 @@ def _survey(
 ) -> tuple[Situation, list[str]]:
     """Look at everything that the decision depends on; return it with the accounts that are missing."""
     changing = {bundle.manifest.identity.name for bundle in bundles} | set(removed)
-    leaving = _by_location(entry for name in sorted(changing) for entry in database.entries(name))
+    leaving = _by_location(
+        [
+            *(entry for bundle in bundles for entry in _leaving(database, bundle)),
+            *(entry for name in removed for entry in database.entries(name)),
+        ]
+    )
     wanted, unknown = _wanted(root, bundles, leaving)
     beside = [RelPath(at + NEW_SUFFIX) for at, found in wanted.items() if any(one.is_config for one in found)]
-    locations = {*wanted, *leaving, *beside}
-    staying = database.owners(locations, besides=changing)
+    locations = [*wanted, *leaving, *beside]
+    narrow = {bundle.manifest.identity.name for bundle in bundles if bundle.base is not None}
+    staying = _without(database.owners(locations, besides=changing - narrow), leaving)
     owners = {at: _by_package(leaving.get(at, ()), staying.get(at, ())) for at in {*leaving, *staying}}
     observed = observe_locations(root.disk, locations, owners, _with_same_content(wanted, leaving))
     terrain = survey_terrain(root.disk, observed, locations)
@@ -169,6 +173,26 @@ def _survey(
         ),
         unknown,
     )
+
+
+def _without(
+    owners: Mapping[RelPath, Sequence[OwnedEntry]], leaving: Mapping[RelPath, Sequence[OwnedEntry]]
+) -> dict[RelPath, list[OwnedEntry]]:
+    """Leave out what leaves; what a package has in both versions stays, like what other packages have."""
+    gone = {(one.package, at) for at, found in leaving.items() for one in found}
+    left = {at: [one for one in found if (one.package, at) not in gone] for at, found in owners.items()}
+    return {at: found for at, found in left.items() if found}
+
+
+def _leaving(database: Database, bundle: VerifiedBundle) -> list[OwnedEntry]:
+    """Return what a package owns now, as far as its new version has anything else to say about it."""
+    name = bundle.manifest.identity.name
+    if bundle.base is None:
+        return database.entries(name)
+    looked_at = [entry.path for entry in with_implied_directories(bundle.manifest.entries)]
+    found = database.entries_called(name, [*looked_at, *bundle.gone])
+    found += database.entries_ending(name, NEW_SUFFIX)
+    return list({entry.location: entry for entry in found}.values())
 
 
 def _with_same_content(
@@ -251,24 +275,23 @@ def _prepared(
     options, now = how
     changes = with_rights(root.disk, decisions.changes)
     actions = assemble(changes, decisions.attributes, situation.terrain)
-    rows = [(_row(bundle, now), _seen_inodes(situation, decisions, bundle)) for bundle in bundles]
-    packages = _package_changes(database, [row for row, _ in rows], removed, renewed=bool(actions))
-    following = {row.identity.name: row for row, _ in rows}
+    rows = [_row(bundle, now) for bundle in bundles]
+    packages = _package_changes(database, rows, removed, renewed=bool(actions))
+    following = {row.identity.name: row for row in rows}
     commands, notes = plan_commands(root, database, [one.name for one in packages], following, options.hooks)
-    losers = _losers(database, decisions)
-    names = sorted(
-        {*removed, *(row.identity.name for row, _ in rows), *(row.identity.name for row, _ in losers)}
-    )
+    installed = [_owned(situation, decisions, bundle, row) for bundle, row in zip(bundles, rows, strict=True)]
+    installed += _losers(database, decisions)
+    touched = {one.package.identity.name: one.touched for one in installed}
     before = tuple(
-        (package, tuple(database.entries(name)))
-        for name in names
-        if (package := database.package(name)) is not None
+        owned
+        for name in sorted({*removed, *touched})
+        if (owned := database.ownership(name, touched.get(name))) is not None
     )
     return Prepared(
         kind="install" if bundles else "remove",
         plan=Plan(actions, packages, (*decisions.notes, *notes), commands),
         bundles=bundles,
-        installed=(*rows, *losers),
+        installed=tuple(installed),
         removed=removed,
         before=before,
     )
@@ -285,17 +308,21 @@ def _row(bundle: VerifiedBundle, now: int) -> InstalledPackage:
         transaction=0,  # the number is not given out before the transaction opens
         manifest_digest=Digest(hashlib.sha256(bundle.manifest_bytes).hexdigest()),
         signers=bundle.approval.signers,
-        size=sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry)),
-        entries=len(manifest.entries),
+        size=bundle.size,
+        entries=bundle.entries,
         hooks=manifest.hooks,
     )
 
 
-def _seen_inodes(
-    situation: Situation, decisions: Decisions, bundle: VerifiedBundle
-) -> tuple[OwnedEntry, ...]:
-    """Note inode and time of what stays, so that it counts as untouched; what is staged is completed later."""
-    entries = decisions.owned.get(bundle.manifest.identity.name, [])
+def _owned(
+    situation: Situation, decisions: Decisions, bundle: VerifiedBundle, row: InstalledPackage
+) -> Ownership:
+    """Say what a package will own.
+
+    What stays has its inode and time, so that it counts as untouched; what is staged is completed later.
+    """
+    name = row.identity.name
+    entries = decisions.owned.get(name, [])
     changing = {change.location for change in decisions.changes}
     completed = []
     for entry in entries:
@@ -304,7 +331,10 @@ def _seen_inodes(
             mtime_ns = seen.mtime_ns if entry.kind is Kind.FILE else None
             entry = entry.standing(seen.inode, mtime_ns)  # noqa: PLW2901  the same entry, completed
         completed.append(entry)
-    return tuple(completed)
+    if bundle.base is None:
+        return Ownership(row, tuple(completed))
+    left = {at for at, found in situation.leaving.items() if any(one.package == name for one in found)}
+    return Ownership(row, tuple(completed), frozenset(left.union(one.location for one in completed)))
 
 
 def _package_changes(
@@ -323,12 +353,15 @@ def _package_changes(
     return tuple(sorted(found, key=lambda one: one.name))
 
 
-def _losers(database: Database, decisions: Decisions) -> _Packages:
-    """Return the packages that give files up, with what is left to them."""
+def _losers(database: Database, decisions: Decisions) -> list[Ownership]:
+    """Return the packages that give files up, with what is left to them.
+
+    Their number of entries is another one than their manifest's from then on, and so their next version is looked at whole.
+    """
     found = []
     for name, lost in sorted(decisions.taken_over.items()):
         package = database.package(name)
         if package is not None:
-            left = tuple(entry for entry in database.entries(name) if entry.location not in lost)
-            found.append((package, left))
-    return tuple(found)
+            left = replace(package, entries=package.entries - len(set(lost)))
+            found.append(Ownership(left, (), frozenset(lost)))
+    return found

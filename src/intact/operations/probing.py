@@ -6,7 +6,6 @@ Everything is tried in a scratch directory, with real processes. The way is foun
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -14,6 +13,7 @@ from intact.model.errors import MachineError
 from intact.model.objects import Attributes
 from intact.model.paths import ROOT, RelPath
 from intact.model.probes import Mounted, Outcome, Result, Row, Strategy, Way
+from intact.model.values import dataclass
 from intact.plan.probe_rows import QUESTIONS, row_of
 from intact.plan.probe_strategy import notes_on, strategy_of, way_of_placing, way_of_replacing
 from intact.system.experiments_content import CONTENT_EXPERIMENTS

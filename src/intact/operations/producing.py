@@ -6,10 +6,10 @@ own running binary.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from intact.model.errors import IntactError, MachineError, UsageError
+from intact.model.values import dataclass
 from intact.system.children import Surroundings, run_in_our_place
 from intact.system.placing import (
     Placement,

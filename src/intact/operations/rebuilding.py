@@ -8,15 +8,22 @@ untouched only after it was read, because its inode is not known either.
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from intact.bundle.manifest_text import parse_manifest
 from intact.model.entries import Digest, DirectoryEntry, FileEntry
 from intact.model.errors import MachineError, ManifestInvalid
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Seen, TransactionRecord
+from intact.model.installed import (
+    InstalledPackage,
+    Outcome,
+    OwnedEntry,
+    Ownership,
+    Seen,
+    TransactionRecord,
+)
 from intact.model.manifest import Manifest
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.model.versions import Version
 from intact.operations.changing import change
 from intact.operations.locate import Locator
@@ -83,7 +90,7 @@ def rebuild_database(root: Root, environment: Environment) -> Rebuilt:
             root, DatabaseChanges(None, installed=installed, seen=seen), [one for one, _ in closed]
         )
     return Rebuilt(
-        packages=tuple((one.identity.name, one.identity.version) for one, _ in installed),
+        packages=tuple((one.name, one.version) for one in (each.package.identity for each in installed)),
         transactions=tuple(record.id for record, _ in closed),
         doubts=tuple(doubts),
         kept=kept,
@@ -159,7 +166,7 @@ def _backup_size(plan: TransactionPlan) -> int:
 
 def _installed(
     root: Root, manifest: Manifest, digest: Digest, transaction: int, doubts: list[str]
-) -> tuple[InstalledPackage, tuple[OwnedEntry, ...]]:
+) -> Ownership:
     seen = root.disk.observe(root.layout.manifest(digest))
     package = InstalledPackage(
         identity=manifest.identity,
@@ -174,7 +181,7 @@ def _installed(
         entries=len(manifest.entries),
         hooks=manifest.hooks,
     )
-    return package, _owned(root, manifest, doubts)
+    return Ownership(package, _owned(root, manifest, doubts))
 
 
 def _owned(root: Root, manifest: Manifest, doubts: list[str]) -> tuple[OwnedEntry, ...]:

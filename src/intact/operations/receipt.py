@@ -1,11 +1,11 @@
 """Pure. What does an operation tell about what it did?"""
 
 import hashlib
-from dataclasses import dataclass
 
 from intact.model.actions import Plan
 from intact.model.manifest import PackageChange
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.operations.in_use import NOBODY, UsesFound
 from intact.transaction.plan_text import Step, TransactionPlan, plan_text
 from intact.transaction.recover import Recovered

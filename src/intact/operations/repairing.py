@@ -1,16 +1,16 @@
 """Acts. Put back what is missing or damaged, as a transaction of its own: it can be rolled back like any other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from intact.bundle.read import UnverifiedBundle
-from intact.bundle.verified import verify
+from intact.bundle.verified import Reading, verify
 from intact.model.actions import Plan
 from intact.model.errors import Conflict
-from intact.model.installed import OwnedEntry
+from intact.model.installed import OwnedEntry, Ownership
 from intact.model.manifest import PackageChange
 from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.operations.changing import change
 from intact.operations.content_sources import FoundContent, collect_content
 from intact.operations.execute import Prepared, execute
@@ -89,7 +89,7 @@ def repair(
             now=environment.clock(),
             allow_unsigned=options.allow_unsigned,
             allow_expired=True,  # it is what is installed that is brought back
-            limits=limits,
+            reading=Reading(limits),
         )
         for one in sources
     ]
@@ -192,7 +192,7 @@ def _blocked(
         if config or not entries[at].config:
             behind.setdefault(obstacle, []).append(at)
     return [
-        f"/{obstacle.location}: {obstacle} stands where the directory was, so what packages have below it was not"
+        f"/{obstacle.location}: {obstacle.what} stands where the directory was, so what packages have below it was not"
         f" repaired ({len(paths)} paths, the first is /{paths[0]}); put the directory back first"
         for obstacle, paths in behind.items()
     ]
@@ -225,16 +225,16 @@ def _prepared(
     terrain = survey_terrain(root.disk, {at: observed.get(at) for at in locations}, locations)
     names = sorted({one.package for owners in database.owners(locations).values() for one in owners})
     rows = [
-        (row, tuple(database.entries(name))) for name in names if (row := database.package(name)) is not None
+        Ownership(row, tuple(database.entries(name)))
+        for name in names
+        if (row := database.package(name)) is not None
     ]
+    identities = [one.package.identity for one in rows]
     return Prepared(
         kind="repair",
         plan=Plan(
             assemble(changes, decided.attributes, terrain),
-            tuple(
-                PackageChange(row.identity.name, row.identity.version, row.identity.version)
-                for row, _ in rows
-            ),
+            tuple(PackageChange(one.name, one.version, one.version) for one in identities),
         ),
         installed=tuple(rows),
         before=tuple(rows),

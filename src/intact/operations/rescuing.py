@@ -7,7 +7,6 @@ so, and the answer tells: that is not proven.
 import os
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +14,7 @@ from intact.model.entries import Digest
 from intact.model.errors import Conflict, IntactError, machine_error
 from intact.model.objects import Identity, Kind
 from intact.model.paths import PathFault, RelPath
+from intact.model.values import dataclass
 from intact.operations.asking import owners_of
 from intact.operations.root import Root
 from intact.system.hostfiles import replace_file

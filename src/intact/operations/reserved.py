@@ -34,35 +34,58 @@ def reserved_places(
         wanted: what the incoming packages say of each location.
         brought: locations that get a new object.
     """
-    own = [*_identity(Path(sys.executable)), *_identity(Path(intact.__file__).parent)]
-    is_own: dict[RelPath, bool] = {}
-    absent: set[RelPath] = set()  # nothing is below what is not there: a new tree is one question to the disk
-
-    def is_part_of_pkg(location: RelPath) -> bool:
-        if location not in is_own:
-            above = location != ROOT and is_part_of_pkg(location.parent)
-            seen = None if location.parent in absent else root.disk.identity(location)
-            if seen is None:
-                absent.add(location)
-            is_own[location] = above or seen in own
-        return is_own[location]
-
+    ground = _Ground(root)
     found = []
+    above_base = {ROOT, *root.layout.base.ancestors}
+    free: set[RelPath] = set()  # what is not there is a part of nothing, and so is what comes below it
     for location in sorted(brought):
-        names = {one.package for one in wanted.get(location, ())}
-        if location == root.layout.base or location.is_below(root.layout.base):
-            found.append(f"/{location}: pkg keeps its own state there; no package may bring anything to it")
-        elif any(location.is_below(place) for place in _VOLATILE):
-            found.append(
-                f"/{location}: what lies there does not outlive a reboot; nothing can be installed there"
-            )
-        elif is_part_of_pkg(location):
-            brought_it = {one.package for one in database.owners([location]).get(location, ())}
-            if not names <= {_OWN_NAME, *brought_it}:
-                found.append(
-                    f"/{location}: is a part of the pkg that is running; only the package {_OWN_NAME} brings it"
-                )
+        if location.parent in free:
+            free.add(location)
+            continue
+        problem = _problem(database, ground, wanted.get(location, ()), location)
+        if problem is not None:
+            found.append(f"/{location}: {problem}")
+        elif location not in above_base and ground.is_absent(location):
+            free.add(location)
     return found
+
+
+class _Ground:
+    """What is a part of the pkg that is running, and what is not there at all; each is looked at once."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+        self._own = [*_identity(Path(sys.executable)), *_identity(Path(intact.__file__).parent)]
+        self._is_own: dict[RelPath, bool] = {}
+        self._absent: set[RelPath] = set()
+
+    def is_part_of_pkg(self, location: RelPath) -> bool:
+        """Tell whether it is, or lies below, one of the objects that pkg consists of."""
+        if location not in self._is_own:
+            above = location != ROOT and self.is_part_of_pkg(location.parent)
+            seen = None if location.parent in self._absent else self.root.disk.identity(location)
+            if seen is None:
+                self._absent.add(location)
+            self._is_own[location] = above or seen in self._own
+        return self._is_own[location]
+
+    def is_absent(self, location: RelPath) -> bool:
+        """Tell whether nothing stands there, and it is no place in a directory of pkg."""
+        return not self.is_part_of_pkg(location) and location in self._absent
+
+
+def _problem(database: Database, ground: _Ground, wanted: Sequence[Wanted], location: RelPath) -> str | None:
+    base = ground.root.layout.base
+    if location == base or location.is_below(base):
+        return "pkg keeps its own state there; no package may bring anything to it"
+    if any(location.is_below(place) for place in _VOLATILE):
+        return "what lies there does not outlive a reboot; nothing can be installed there"
+    if ground.is_part_of_pkg(location):
+        names = {one.package for one in wanted}
+        brought_it = {one.package for one in database.owners([location]).get(location, ())}
+        if not names <= {_OWN_NAME, *brought_it}:
+            return f"is a part of the pkg that is running; only the package {_OWN_NAME} brings it"
+    return None
 
 
 def _identity(path: Path) -> list[Identity]:

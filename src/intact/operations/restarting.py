@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from intact.model.errors import IntactError
 from intact.model.installed import TransactionRecord
 from intact.model.processes import Keeper
+from intact.model.values import dataclass
 from intact.operations.in_use import InUse
 from intact.operations.rollback import choose_undone
 from intact.operations.root import Root

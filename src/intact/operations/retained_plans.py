@@ -11,8 +11,11 @@ from intact.transaction.plan_text import TransactionPlan, parse_plan
 __all__ = ["read_retained_plan"]
 
 
-def read_retained_plan(root: Root, number: int) -> TransactionPlan:
+def read_retained_plan(root: Root, number: int, *, departures: bool = False) -> TransactionPlan:
     """Read the plan of a retained transaction.
+
+    Args:
+        departures: as for `parse_plan`.
 
     Raises:
         UnknownTransaction: the plan is missing, or not the one of which the journal knows.
@@ -31,4 +34,4 @@ def read_retained_plan(root: Root, number: int) -> TransactionPlan:
             path=f"/{places.plan}",
             remedy="install the bundle of the version that you want back",
         )
-    return parse_plan(text, f"/{places.plan}")
+    return parse_plan(text, f"/{places.plan}", departures=departures)

@@ -1,10 +1,10 @@
 """Acts. How much of the way back is kept, and how is it given up to make room?"""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from intact.model.errors import UsageError
 from intact.model.installed import TransactionRecord
+from intact.model.values import replace
 from intact.operations.changing import change
 from intact.operations.locate import Locator
 from intact.operations.root import Environment, Root

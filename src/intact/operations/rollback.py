@@ -6,14 +6,14 @@ itself.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from intact.model.actions import Plan
 from intact.model.errors import UNCHANGED, Conflict, RecoveryFailed, UnknownTransaction
-from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, TransactionRecord
+from intact.model.installed import Outcome, Ownership, TransactionRecord
 from intact.model.manifest import PackageChange
 from intact.model.objects import SET_ID_BITS, Attributes, Kind, NewDirectory, Observed
 from intact.model.paths import RelPath
+from intact.model.values import replace
 from intact.operations.changing import change
 from intact.operations.execute import Prepared, execute
 from intact.operations.hooks import HookOptions, plan_commands
@@ -32,7 +32,6 @@ from intact.trust.store import TRUSTED, TrustStore
 __all__ = ["choose_undone", "roll_back_to"]
 
 _REMEDY = "`pkg history` shows which transactions can be rolled back"
-_Packages = tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...]
 
 
 def roll_back_to(
@@ -65,10 +64,10 @@ def roll_back_to(
         return execute(root, prepared, environment, recovered, dry_run=dry_run)
 
 
-def _insist_on_security(database: Database, installed: _Packages) -> None:
+def _insist_on_security(database: Database, installed: Sequence[Ownership]) -> None:
     """Refuse the way back to versions that a bundle has called insecure since."""
     problems = []
-    for package, _ in installed:
+    for package in (one.package for one in installed):
         seen = database.seen(package.identity.name)
         if seen is not None and is_insecure(package.identity, seen):
             problems.append(
@@ -83,12 +82,12 @@ def _insist_on_security(database: Database, installed: _Packages) -> None:
         )
 
 
-def _distrusted(store: TrustStore, installed: _Packages) -> list[str]:
+def _distrusted(store: TrustStore, installed: Sequence[Ownership]) -> list[str]:
     """Name the packages that come back although nobody who vouched for them is trusted any more."""
     revoked = {one.key.fingerprint for one in store.entries if one.status != TRUSTED}
     return [
         f"{package.identity.name} {package.identity.version} comes back, and every key that signed it is revoked by now"
-        for package, _ in installed
+        for package in (one.package for one in installed)
         if package.signers and revoked.issuperset(package.signers)
     ]
 
@@ -156,13 +155,12 @@ def _prepare(
     reversal = reverse(images, observed, is_config, _directories(installed), {0, os.geteuid()})
     _insist_on_room(reversal, terrain)
     actions = assemble(with_rights(root.disk, reversal.changes), reversal.attributes, terrain)
-    names = sorted({*removed, *(package.identity.name for package, _ in installed)})
+    following = {one.package.identity.name: one.package for one in installed}
+    names = sorted({*removed, *following})
+    touched = {one.package.identity.name: one.touched for one in installed}
     before = tuple(
-        (package, tuple(database.entries(name)))
-        for name in names
-        if (package := database.package(name)) is not None
+        owned for name in names if (owned := database.ownership(name, touched.get(name))) is not None
     )
-    following = {package.identity.name: package for package, _ in installed}
     commands, notes = plan_commands(root, database, names, following, hooks)
     return Prepared(
         kind="rollback",
@@ -179,12 +177,12 @@ def _prepare(
     )
 
 
-def _directories(packages: _Packages) -> dict[RelPath, Attributes]:
+def _directories(packages: Sequence[Ownership]) -> dict[RelPath, Attributes]:
     """Say which attributes the directories of the packages have."""
     return {
         entry.location: Attributes(entry.mode, entry.uid, entry.gid, None, entry.xattrs)
-        for _, entries in packages
-        for entry in entries
+        for one in packages
+        for entry in one.entries
         if entry.kind is Kind.DIRECTORY
     }
 
@@ -270,20 +268,20 @@ def _insist_on_room(reversal: Reversal, terrain: Terrain) -> None:
         )
 
 
-def _packages_before(root: Root, undone: Sequence[TransactionRecord]) -> tuple[_Packages, tuple[str, ...]]:
+def _packages_before(
+    root: Root, undone: Sequence[TransactionRecord]
+) -> tuple[tuple[Ownership, ...], tuple[str, ...]]:
     """Return the packages as they were before the oldest of the transactions, and those that were not there."""
-    found: dict[str, tuple[InstalledPackage, tuple[OwnedEntry, ...]]] = {}
+    found: dict[str, Ownership] = {}
     absent: set[str] = set()
     for one in undone:  # newest first, so that the oldest has the last word
         path = root.disk.host_path(root.layout.transaction(one.id).before_database)
         with Database.open(path) as database:
-            rows = {
-                row.identity.name: (row, tuple(database.entries(row.identity.name)))
-                for row in database.packages()
-            }
+            before = database.ownerships()
         new_names = {changed.name for changed in one.packages if changed.old is None}
-        for name, row in rows.items():
-            found[name] = row
+        for owned in before:
+            name = owned.package.identity.name
+            found[name] = owned.since(found.get(name))
             absent.discard(name)
         for name in new_names:
             found.pop(name, None)
@@ -291,7 +289,9 @@ def _packages_before(root: Root, undone: Sequence[TransactionRecord]) -> tuple[_
     return tuple(found[name] for name in sorted(found)), tuple(sorted(absent))
 
 
-def _changes(installed: _Packages, before: _Packages, names: Sequence[str]) -> tuple[PackageChange, ...]:
-    will_be = {package.identity.name: package.identity.version for package, _ in installed}
-    was = {package.identity.name: package.identity.version for package, _ in before}
+def _changes(
+    installed: Sequence[Ownership], before: Sequence[Ownership], names: Sequence[str]
+) -> tuple[PackageChange, ...]:
+    will_be = {one.name: one.version for one in (owned.package.identity for owned in installed)}
+    was = {one.name: one.version for one in (owned.package.identity for owned in before)}
     return tuple(PackageChange(name, was.get(name), will_be.get(name)) for name in names)

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 
 from intact.model.errors import DatabaseDamaged, MachineError
+from intact.model.values import dataclass, field
 from intact.operations.locate import Locator
 from intact.state.database import Database
 from intact.state.layout import STATE_PATH, StateLayout, mount_of

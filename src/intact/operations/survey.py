@@ -5,11 +5,12 @@ and time are still those with which it was installed.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, replace
+from intact.operations.leaving import still_as_installed
 from intact.plan.assemble import Terrain
 from intact.plan.change import Change
 from intact.state.layout import mount_of
@@ -17,6 +18,7 @@ from intact.system.port import Disk
 
 __all__ = ["Obstacle", "in_the_way", "observe_locations", "survey_terrain", "with_rights"]
 
+_MANY = 2000  # files for which it is worth to ask others
 _OVERLAYFS = 0x794C7630
 _EXECUTABLE = 0o111
 
@@ -40,20 +42,37 @@ def observe_locations(
         rights: extended attributes of all files, too, and not only where a package brought some.
     """
     found: dict[RelPath, Observed | None] = {}
-    for location in sorted(set(locations)):
+    files = [owners[0] for at, owners in owned.items() if at not in staying and _is_plain_file(owners[0])]
+    vouched_for = still_as_installed(disk, files, xattrs=rights) if len(files) >= _MANY else {}
+    for location in sorted(dict.fromkeys(locations)):  # in order for the most part, unlike a set
         if location.parent in found and found[location.parent] is None:  # parents sort before what is in them
             found[location] = None
             continue
+        if location in vouched_for:
+            found[location] = vouched_for[location]
+            continue
         before = owned.get(location)
         has_rights = rights or bool(before and before[0].xattrs)
-        seen = disk.observe(location, xattrs=has_rights)
-        if seen is not None and seen.kind is Kind.FILE:
-            is_settled = location in staying and before and _is_untouched(before[0], seen)
-            known = before[0].digest if before and is_settled else None
-            # Owner and mode of one object and the content of another would give a secret away.
-            seen = seen.with_digest(known) if known else disk.observe_content(location, xattrs=has_rights)
-        found[location] = seen
+        known = (
+            _untouched(disk, location, before[0], xattrs=has_rights)
+            if before and location in staying
+            else None
+        )
+        # Owner and mode of one object and the content of another would give a secret away.
+        found[location] = known or disk.observe_whole(location, xattrs=has_rights)
     return found
+
+
+def _is_plain_file(owned: OwnedEntry) -> bool:
+    return owned.kind is Kind.FILE and not owned.xattrs
+
+
+def _untouched(disk: Disk, location: RelPath, owned: OwnedEntry, *, xattrs: bool) -> Observed | None:
+    """Describe a file that is, after a quick look, the one that was installed; None for anything else."""
+    seen = disk.observe(location, xattrs=xattrs)
+    if seen is None or owned.digest is None or not _is_untouched(owned, seen):
+        return None
+    return seen.with_digest(owned.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +82,9 @@ class Obstacle:
     location: RelPath
     seen: Observed
 
-    def __str__(self) -> str:
+    @property
+    def what(self) -> str:
+        """Say it for people."""
         is_link = self.seen.kind is Kind.SYMLINK
         return f"a link to {self.seen.target}" if is_link else f"a {self.seen.kind.value}"
 
@@ -101,7 +122,7 @@ def survey_terrain(
     """
     mounts = disk.boundaries(observed)
     listings: dict[RelPath, tuple[str, ...]] = {}
-    for location in sorted(set(leaving)):
+    for location in sorted(dict.fromkeys(leaving)):
         seen = observed.get(location)
         if seen is not None and seen.kind is Kind.DIRECTORY:
             listings[location] = tuple(disk.list_directory(location))

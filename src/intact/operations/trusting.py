@@ -1,9 +1,9 @@
 """Acts. Which keys does this root trust, and how does that change?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from intact.model.errors import IntactError
+from intact.model.values import replace
 from intact.operations.changing import change
 from intact.operations.root import Environment, Root
 from intact.state.publishing import publish

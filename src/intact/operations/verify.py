@@ -1,18 +1,23 @@
 """Acts. Does the root still hold what the packages brought?"""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Sequence
 
 from intact.model.entries import Xattrs
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
+from intact.model.values import dataclass
 from intact.operations.known import insist_on_installed
 from intact.operations.root import Environment, Root
 from intact.operations.survey import in_the_way
 from intact.plan.repairing import differing_rights, is_apart
 from intact.plan.sharing import is_as_somebody_says
+from intact.system.forks import in_parts
 
 __all__ = ["Difference", "Verification", "verify"]
+
+
+_TOLD = 64  # entries after which it is told how far we are
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +68,48 @@ def verify(root: Root, names: Sequence[str], environment: Environment) -> Verifi
         chosen = sorted(set(names)) or [one.identity.name for one in database.packages()]
         entries = [entry for name in chosen for entry in database.entries(name)]
         shared = database.owners(one.location for one in entries if one.kind is Kind.DIRECTORY)
-    files = {(one.package, one.location): one for one in entries if one.kind is Kind.FILE}
     found: list[Difference] = []
-    for number, entry in enumerate(entries, 1):
-        environment.tell_progress("verify", number, len(entries))
-        differences = _differences(root, entry)
-        if entry.hardlink is not None and not differences:
-            differences = _separation(root, entry, files.get((entry.package, entry.hardlink)))
+    for number, differences in _all_differences(root, entries, environment):
+        entry = entries[number]
         others = shared.get(entry.location, ())
-        if differences and len(others) > 1 and is_as_somebody_says(others, root.disk.observe(entry.location)):
+        if len(others) > 1 and is_as_somebody_says(others, root.disk.observe(entry.location)):
             continue
         found += differences
     return Verification(tuple(chosen), len(entries), tuple(found))
 
 
+def _all_differences(
+    root: Root, entries: Sequence[OwnedEntry], environment: Environment
+) -> Iterator[tuple[int, list[Difference]]]:
+    """Yield the number of each entry that has differences, with them; several processes look."""
+    firsts = {(one.package, one.hardlink) for one in entries if one.hardlink is not None}
+    files = {at: one for one in entries if (at := (one.package, one.location)) in firsts}
+
+    def look(part: range, progress: Callable[[int], None]) -> bytes:
+        found = []
+        for number in part:
+            if number % _TOLD == 0:
+                progress(number - part.start)
+            entry = entries[number]
+            differences = _differences(root, entry)
+            if entry.hardlink is not None and not differences:
+                differences = _separation(root, entry, files.get((entry.package, entry.hardlink)))
+            if differences:
+                found.append([number, [[one.what, one.expected, one.found] for one in differences]])
+        return json.dumps(found).encode()
+
+    def progress(done: int) -> None:
+        environment.tell_progress("verify", done, len(entries))
+
+    for part, answer in in_parts(len(entries), look, progress):
+        text = look(part, lambda _done: None) if answer is None else answer
+        for number, differences in json.loads(text):
+            yield number, [_difference(entries[number], *one) for one in differences]
+
+
 def _differences(root: Root, entry: OwnedEntry) -> list[Difference]:
-    seen = root.disk.observe(entry.location, xattrs=entry.kind is Kind.FILE or bool(entry.xattrs))
+    is_file = entry.kind is Kind.FILE
+    seen = root.disk.observe_whole(entry.location, xattrs=is_file or bool(entry.xattrs), size=entry.size)
     if seen is None:
         return [_absence(root, entry)]
     if seen.kind is not entry.kind and not _is_linked_directory(entry, seen):
@@ -96,7 +127,7 @@ def _differences(root: Root, entry: OwnedEntry) -> list[Difference]:
     if (seen.uid, seen.gid) != (entry.uid, entry.gid):
         found.append(_difference(entry, "owner", f"{entry.uid}:{entry.gid}", f"{seen.uid}:{seen.gid}"))
     if entry.kind is Kind.FILE:
-        found += _content_difference(root, entry, seen)
+        found += _content_difference(entry, seen)
     return found
 
 
@@ -117,7 +148,7 @@ def _absence(root: Root, entry: OwnedEntry) -> Difference:
     obstacle = in_the_way(root.disk, entry.location)
     if obstacle is None:
         return _difference(entry, "missing", entry.kind.value, "nothing")
-    return _difference(entry, "unreachable", f"the directory /{obstacle.location}", str(obstacle))
+    return _difference(entry, "unreachable", f"the directory /{obstacle.location}", obstacle.what)
 
 
 def _is_linked_directory(entry: OwnedEntry, seen: Observed) -> bool:
@@ -125,12 +156,11 @@ def _is_linked_directory(entry: OwnedEntry, seen: Observed) -> bool:
     return entry.kind is Kind.DIRECTORY and seen.kind is Kind.SYMLINK
 
 
-def _content_difference(root: Root, entry: OwnedEntry, seen: Observed) -> list[Difference]:
+def _content_difference(entry: OwnedEntry, seen: Observed) -> list[Difference]:
     if seen.size != entry.size:
         return [_difference(entry, "content", f"{entry.size} bytes", f"{seen.size} bytes")]
-    digest = root.disk.digest(entry.location)
-    if digest != entry.digest:
-        return [_difference(entry, "content", f"sha256 {entry.digest}", f"sha256 {digest}")]
+    if seen.digest != entry.digest:
+        return [_difference(entry, "content", f"sha256 {entry.digest}", f"sha256 {seen.digest}")]
     return []
 
 

@@ -39,8 +39,11 @@ def open_ways(
     above = parents.union(*(directory.ancestors for directory in parents))
     owners = database.owners(above)
     found = []
+    absent: set[RelPath] = set()  # nothing is below what is not there
     for directory in sorted(above):
-        seen = root.disk.observe(directory)
+        seen = None if directory.parent in absent else root.disk.observe(directory)
+        if seen is None:
+            absent.add(directory)
         if seen is None or seen.kind is not Kind.DIRECTORY:
             continue
         if any(one.kind is Kind.DIRECTORY for one in owners.get(directory, ())):

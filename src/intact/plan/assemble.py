@@ -8,7 +8,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from intact.model.actions import (
     Action,
@@ -23,11 +23,13 @@ from intact.model.actions import (
 from intact.model.exhaustive import assert_never
 from intact.model.objects import Kind, NewDirectory, NewFile, NewObject, NewSymlink, Observed
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, replace
 from intact.plan.change import AttributeChange, Change
 
 __all__ = ["Terrain", "assemble"]
 
 _LIBRARY = re.compile(r"\.so(?:\.[0-9.]+)?$")
+_Inside = TypeVar("_Inside", Node, OldNode)
 _UNIT = re.compile(r"(?:^|/)(?:systemd/|init\.d/|cron[^/]*/|dbus-1/)")
 
 
@@ -79,11 +81,12 @@ def _arrivals(ordered: Sequence[Change], removals: dict[RelPath, Observed]) -> l
     """Create and Replace actions; what they take along is taken out of `removals`."""
     found: list[tuple[Change, list[Node]]] = []
     trees: dict[RelPath, list[Node]] = {}
+    seen: dict[RelPath, list[Node] | None] = {}
     for change in ordered:
         if change.new is None:
             continue
         # Not simply the last one: "d-x" sorts between "d" and "d/x".
-        tree = next((trees[above] for above in change.location.ancestors if above in trees), None)
+        tree = _tree_above(change.location, trees, seen)
         if tree is not None:
             tree.append(Node(change.location, change.new))
             continue
@@ -92,6 +95,21 @@ def _arrivals(ordered: Sequence[Change], removals: dict[RelPath, Observed]) -> l
         if isinstance(change.new, NewDirectory):
             trees[change.location] = below
     return [_arrival(change, tuple(below), removals) for change, below in found]
+
+
+def _tree_above(
+    path: RelPath, trees: Mapping[RelPath, list[_Inside]], seen: dict[RelPath, list[_Inside] | None]
+) -> list[_Inside] | None:
+    """Return what is collected of the tree that holds `path`, if there is one.
+
+    Args:
+        trees: what is collected, by the top of each tree; tops are found before what is below them.
+        seen: answers so far, by directory.
+    """
+    above = path.parent
+    if above not in seen:
+        seen[above] = trees[above] if above in trees else _tree_above(above, trees, seen) if above else None
+    return seen[above]
 
 
 def _arrival(change: Change, below: tuple[Node, ...], removals: dict[RelPath, Observed]) -> Action:
@@ -112,11 +130,12 @@ def _departures(removals: Mapping[RelPath, Observed], terrain: Terrain) -> list[
     whole = _whole_directories(removals, terrain)
     actions: list[Action] = []
     trees: dict[RelPath, list[OldNode]] = {path: [] for path in whole if path.parent not in whole}
+    seen: dict[RelPath, list[OldNode] | None] = {}
     for path in sorted(removals):
         old = removals[path]
-        top = next((above for above in path.ancestors if above in trees), None)
-        if top is not None:
-            trees[top].append(OldNode(path, old))
+        tree = _tree_above(path, trees, seen)
+        if tree is not None:
+            tree.append(OldNode(path, old))
         elif path not in trees:
             is_directory = old.kind is Kind.DIRECTORY
             actions.append(RemoveDirectory(path, old) if is_directory else Remove(path, 0, old))

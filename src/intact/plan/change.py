@@ -1,9 +1,8 @@
 """Pure. What shall become of one path, before paths are put together into actions?"""
 
-from dataclasses import dataclass
-
 from intact.model.objects import Attributes, NewObject, Observed
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 
 __all__ = ["AttributeChange", "Change"]
 

@@ -1,7 +1,6 @@
 """Pure. Given what is wanted, owned and observed: what becomes of each path, and what stands in the way?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
 from intact.model.installed import OwnedEntry
 from intact.model.objects import (
@@ -16,6 +15,7 @@ from intact.model.objects import (
     Observed,
 )
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, field, replace
 from intact.plan.change import AttributeChange, Change
 from intact.plan.config import NEW_SUFFIX, ConfigVerdict, decide_config
 from intact.plan.situation import Situation, is_as_installed, is_beyond_others, same_attributes
@@ -49,7 +49,7 @@ def decide(situation: Situation) -> Decisions:
     """Decide about every path that is wanted or left behind."""
     decisions = Decisions()
     linked = _hardlinked_groups_to_renew(situation)
-    for location in sorted({*situation.wanted, *situation.leaving}):
+    for location in sorted(dict.fromkeys((*situation.wanted, *situation.leaving))):
         wanted = situation.wanted.get(location, ())
         if not wanted:
             if location not in decisions.beside:  # sorted behind its file, so that is decided by now

@@ -1,9 +1,9 @@
 """Pure. Which commands does a transaction run, in which order?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from intact.model.hooks import Commands, Hook, HookCommand, Moment
+from intact.model.values import dataclass
 from intact.model.versions import Version
 
 __all__ = ["PackageHooks", "choose_commands"]

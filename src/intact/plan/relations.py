@@ -2,10 +2,10 @@
 
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from intact.model.manifest import PackageIdentity, Relations
 from intact.model.relations import Relation, Requirement
+from intact.model.values import dataclass
 from intact.model.versions import Version
 
 __all__ = ["AssumedPackages", "PackageFacts", "may_take_over", "relation_problems"]

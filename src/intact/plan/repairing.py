@@ -5,7 +5,6 @@ place together. What stood there is a person's work, or may be: it is kept.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from intact.model.entries import Digest
 from intact.model.installed import OwnedEntry
@@ -22,6 +21,7 @@ from intact.model.objects import (
     Observed,
 )
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, field
 from intact.plan.change import AttributeChange, Change
 
 __all__ = ["Repair", "decide_repair", "differing_rights", "is_apart", "is_broken", "needed_content"]

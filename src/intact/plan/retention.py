@@ -1,9 +1,9 @@
 """Pure. Which transactions keep their backups, and which are too old or too large?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from intact.model.installed import TransactionRecord
+from intact.model.values import dataclass
 
 __all__ = ["RetentionPolicy", "choose_pruned"]
 

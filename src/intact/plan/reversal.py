@@ -6,7 +6,6 @@ somebody has edited it since, and that stays.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from intact.model.actions import Action, Create, Remove, RemoveDirectory, Replace, SetAttributes
 from intact.model.entries import Digest
@@ -23,6 +22,7 @@ from intact.model.objects import (
     Observed,
 )
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, field, replace
 from intact.plan.change import AttributeChange, Change
 from intact.plan.config import NEW_SUFFIX
 from intact.plan.situation import is_beyond_others

@@ -1,11 +1,11 @@
 """Pure. Everything that the decision about an installation depends on, in one value."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, field
 from intact.plan.assemble import Terrain
 from intact.plan.wanted import Wanted
 

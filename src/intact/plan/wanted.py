@@ -1,7 +1,6 @@
 """Pure. What does a package want at which location, in terms of this root's accounts and links?"""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from intact.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.exhaustive import assert_never
@@ -17,6 +16,7 @@ from intact.model.objects import (
     NewSymlink,
 )
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 
 __all__ = ["Accounts", "UnknownAccount", "Wanted", "owned_entry", "want", "with_implied_directories"]
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 from intact.model.entries import Digest
 from intact.model.errors import DatabaseTooNew, machine_error
-from intact.model.installed import InstalledPackage, OwnedEntry, Seen, TransactionRecord
+from intact.model.installed import InstalledPackage, OwnedEntry, Ownership, Seen, TransactionRecord
 from intact.model.paths import RelPath
 from intact.state.schema import (
     APPLICATION_ID,
@@ -28,6 +28,7 @@ from intact.state.schema import (
     entry_from_row,
     package_from_row,
     seen_from_row,
+    touched_from_text,
     transaction_from_row,
 )
 from intact.state.sqlite_errors import told
@@ -119,7 +120,7 @@ class Database:
         if application != APPLICATION_ID or version != FORMAT:
             self._refuse("it is not a database of Intact")
         made = self._rows("SELECT type, sql FROM sqlite_master", (), tuple)
-        if sorted(str(sql) for _, sql in made if sql is not None) != STATEMENTS or any(
+        if sorted(str(sql) for _, sql in made if sql is not None) not in STATEMENTS or any(
             kind != "index" for kind, sql in made if sql is None
         ):
             self._refuse("it has other tables, indexes, views or triggers than a database of Intact")
@@ -152,6 +153,62 @@ class Database:
             query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ? ORDER BY location"  # noqa: S608  constants
             self._entries[package] = self._rows(query, (package,), entry_from_row)
         return list(self._entries[package])
+
+    def entries_at(self, package: str, locations: Iterable[RelPath]) -> list[OwnedEntry]:
+        """Return what a package owns at these locations, sorted by location."""
+        return self._own_entries(package, "location", locations)
+
+    def entries_called(self, package: str, paths: Iterable[RelPath]) -> list[OwnedEntry]:
+        """Return what a package owns that its manifest calls so, sorted by location."""
+        wanted = list(paths)
+        found = self._own_entries(package, "location", wanted, "AND path IS NULL")
+        found += self._own_entries(package, "path", wanted)
+        return sorted(found, key=lambda one: one.location)
+
+    def _own_entries(
+        self, package: str, column: str, values: Iterable[RelPath], condition: str = ""
+    ) -> list[OwnedEntry]:
+        wanted = sorted(set(values))
+        found: list[OwnedEntry] = []
+        for start in range(0, len(wanted), _BATCH):
+            batch = [str(one) for one in wanted[start : start + _BATCH]]
+            places = ", ".join("?" * len(batch))
+            where = f"WHERE {column} IN ({places}) AND package = ? {condition}"
+            query = f"SELECT {ENTRY_COLUMNS} FROM entries {where} ORDER BY location"  # noqa: S608  our own columns
+            found += self._rows(query, (*batch, package), entry_from_row)
+        return sorted(found, key=lambda one: one.location)
+
+    def entries_ending(self, package: str, ending: str) -> list[OwnedEntry]:
+        """Return what a package owns whose location ends like this, sorted by location."""
+        query = (
+            f"SELECT {ENTRY_COLUMNS} FROM entries"  # noqa: S608  constants
+            " WHERE package = ? AND substr(location, -length(?)) = ? ORDER BY location"
+        )
+        return self._rows(query, (package, ending, ending), entry_from_row)
+
+    def ownership(self, name: str, touched: frozenset[RelPath] | None = None) -> Ownership | None:
+        """Return a package with what it owns, or what it owns at some locations; None if it is not installed."""
+        package = self.package(name)
+        if package is None:
+            return None
+        entries = self.entries(name) if touched is None else self.entries_at(name, touched)
+        return Ownership(package, tuple(entries), touched)
+
+    def ownerships(self) -> list[Ownership]:
+        """Return the packages with what the database tells of their entries, sorted by name."""
+        touched: dict[str, Any] = {}
+        if self._rows("SELECT name FROM sqlite_master WHERE name = 'touched'", (), tuple):
+            touched = dict(
+                self._rows(
+                    "SELECT package, locations FROM touched",
+                    (),
+                    lambda row: (str(row[0]), touched_from_text(row[1])),
+                )
+            )
+        return [
+            Ownership(one, tuple(self.entries(one.identity.name)), touched.get(one.identity.name))
+            for one in self.packages()
+        ]
 
     def owners(
         self, locations: Iterable[RelPath], besides: Collection[str] = ()

@@ -22,10 +22,9 @@ cannot leave its mount. ROOT is the identity of this root (`private/id`): the sa
 roots (an image, a container), and none may touch the slots of another.
 """
 
-from dataclasses import dataclass
-
 from intact.model.entries import Digest
 from intact.model.paths import ROOT, RelPath
+from intact.model.values import dataclass
 
 __all__ = [
     "MANIFEST_PREFIX",

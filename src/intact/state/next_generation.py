@@ -3,16 +3,19 @@
 The current file is copied, the copy is changed in one SQL transaction, and that is the next generation: a complete
 file of its own, which somebody else makes durable and renames into place. SQLite's own journal and syncs are
 off, because a crash only leaves a scratch file.
+
+The way back is a database, too: of the packages that a transaction changes, as far as it does.
 """
 
 import os
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from intact.model.installed import InstalledPackage, OwnedEntry, Seen, TransactionRecord
+from intact.model.installed import Ownership, Seen, TransactionRecord
+from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.state.schema import (
     APPLICATION_ID,
     ENTRY_COLUMNS,
@@ -20,15 +23,17 @@ from intact.state.schema import (
     PACKAGE_COLUMNS,
     SCHEMA,
     SEEN_COLUMNS,
+    TOUCHED,
     TRANSACTION_COLUMNS,
     entry_to_row,
     package_to_row,
     seen_from_row,
     seen_to_row,
+    touched_to_text,
     transaction_to_row,
 )
 
-__all__ = ["DatabaseChanges", "next_generation"]
+__all__ = ["DatabaseChanges", "next_generation", "way_back"]
 
 _CHUNK = 1 << 20
 
@@ -40,14 +45,14 @@ class DatabaseChanges:
     Attributes:
         transaction: its line of the history; None if nothing happened to the root.
         removed: names of packages that are gone.
-        installed: packages with all their entries; what they had before is replaced.
+        installed: packages with their entries; what they had before is replaced, as far as these tell of it.
         no_longer_retained: transactions whose backups go.
         seen: versions that were here, besides those of `installed`, and what their bundles call secure.
     """
 
     transaction: TransactionRecord | None
     removed: tuple[str, ...] = ()
-    installed: tuple[tuple[InstalledPackage, tuple[OwnedEntry, ...]], ...] = ()
+    installed: tuple[Ownership, ...] = ()
     no_longer_retained: tuple[int, ...] = ()
     seen: tuple[Seen, ...] = ()
 
@@ -63,24 +68,52 @@ def next_generation(current: Path, target: Path, changes: DatabaseChanges) -> No
         sqlite3.Error: as above, from SQLite.
     """
     is_new = not _copy(current, target)
+    with _written(target, SCHEMA if is_new else "") as connection:
+        _apply(connection, changes)
+
+
+def way_back(target: Path, before: Sequence[Ownership]) -> None:
+    """Write what a transaction changes, as it is before it, to the new file `target` (mode 0600, not synced).
+
+    Raises:
+        OSError: the file could not be written.
+        sqlite3.Error: as above, from SQLite.
+    """
+    os.close(_create(target))
+    with _written(target, SCHEMA + TOUCHED) as connection:
+        for one in before:
+            name = one.package.identity.name
+            _insert(connection, "packages", PACKAGE_COLUMNS, [package_to_row(one.package)])
+            _insert(connection, "entries", ENTRY_COLUMNS, map(entry_to_row, one.entries))
+            if one.touched is not None:
+                _insert(connection, "touched", "package, locations", [(name, touched_to_text(one.touched))])
+
+
+@contextmanager
+def _written(target: Path, schema: str) -> Iterator[sqlite3.Connection]:
+    """Open a file that nobody else knows yet, for one SQL transaction; `schema` is for a new one."""
     with closing(sqlite3.connect(target, isolation_level=None)) as connection:
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA cell_size_check=ON")
         connection.execute("PRAGMA journal_mode=OFF")
         connection.execute("PRAGMA synchronous=OFF")
-        if is_new:
+        if schema:
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={FORMAT}")
-            connection.executescript(SCHEMA)
+            connection.executescript(schema)
         connection.execute("BEGIN")
-        _apply(connection, changes)
+        yield connection
         connection.execute("COMMIT")
+
+
+def _create(target: Path) -> int:
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(target, flags, 0o600)
 
 
 def _copy(current: Path, target: Path) -> bool:
     """Create `target`, private, with the content of `current`; False if there is none."""
-    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as copy:
+    with os.fdopen(_create(target), "wb") as copy:
         try:
             source = current.open("rb")
         except FileNotFoundError:
@@ -95,10 +128,11 @@ def _apply(connection: sqlite3.Connection, changes: DatabaseChanges) -> None:
     for name in changes.removed:
         connection.execute("DELETE FROM entries WHERE package = ?", (name,))
         connection.execute("DELETE FROM packages WHERE name = ?", (name,))
-    for package, entries in changes.installed:
-        _insert(connection, "packages", PACKAGE_COLUMNS, [package_to_row(package)])
-        _change_entries(connection, package.identity.name, map(entry_to_row, entries))
-        _remember(connection, Seen(package.identity.name, package.identity.version))
+    for one in changes.installed:
+        identity = one.package.identity
+        _insert(connection, "packages", PACKAGE_COLUMNS, [package_to_row(one.package)])
+        _change_entries(connection, identity.name, map(entry_to_row, one.entries), one.touched)
+        _remember(connection, Seen(identity.name, identity.version))
     for seen in changes.seen:
         _remember(connection, seen)
     connection.executemany(
@@ -108,10 +142,23 @@ def _apply(connection: sqlite3.Connection, changes: DatabaseChanges) -> None:
         _insert(connection, "transactions", TRANSACTION_COLUMNS, [transaction_to_row(changes.transaction)])
 
 
-def _change_entries(connection: sqlite3.Connection, package: str, rows: Iterable[tuple[object, ...]]) -> None:
+def _change_entries(
+    connection: sqlite3.Connection,
+    package: str,
+    rows: Iterable[tuple[object, ...]],
+    touched: frozenset[RelPath] | None,
+) -> None:
     """Write what is new or different and delete what is gone: an upgrade costs what changed."""
     query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ?"  # noqa: S608  constants
-    before = {row[0]: row for row in connection.execute(query, (package,))}
+    if touched is None:
+        found = list(connection.execute(query, (package,)))
+    else:
+        one = f"{query} AND location = ?"
+        found = [row for at in touched for row in connection.execute(one, (package, str(at)))]
+    before = {row[0]: row for row in found}
+    if not before:  # a new package: its rows need not be in memory all at once
+        _insert(connection, "entries", ENTRY_COLUMNS, rows)
+        return
     after = {row[0]: row for row in rows}
     gone = [(location, package) for location in before.keys() - after.keys()]
     connection.executemany("DELETE FROM entries WHERE location = ? AND package = ?", gone)

@@ -6,10 +6,10 @@ but what `pkg ps` shows.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from intact.model.objects import Identity
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 
 __all__ = ["OutlivedFile", "outlived_text", "parse_outlived"]
 

@@ -2,15 +2,18 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from intact.model.errors import machine_error
+from intact.model.installed import Ownership
 from intact.model.objects import Attributes
 from intact.model.paths import RelPath
-from intact.state.next_generation import DatabaseChanges, next_generation
+from intact.state.next_generation import DatabaseChanges, next_generation, way_back
 from intact.state.sqlite_errors import told
 from intact.system.port import Disk
 
-__all__ = ["publish", "stage_database"]
+__all__ = ["publish", "stage_database", "stage_way_back"]
 
 
 def stage_database(disk: Disk, current: RelPath, target: RelPath, changes: DatabaseChanges) -> None:
@@ -20,13 +23,30 @@ def stage_database(disk: Disk, current: RelPath, target: RelPath, changes: Datab
         NoSpace: the disk is full.
         MachineError: it could not be written.
     """
-    try:
+    with _faults_told(disk, target):
         next_generation(disk.host_path(current), disk.host_path(target), changes)
+    disk.set_attributes(target, Attributes(0o644, os.geteuid(), os.getegid()))
+
+
+def stage_way_back(disk: Disk, target: RelPath, before: Sequence[Ownership]) -> None:
+    """Write what a transaction changes in the database, as it is before; not yet durable.
+
+    Raises:
+        NoSpace: the disk is full.
+        MachineError: it could not be written.
+    """
+    with _faults_told(disk, target):
+        way_back(disk.host_path(target), before)
+
+
+@contextmanager
+def _faults_told(disk: Disk, target: RelPath) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise machine_error("stage_database", error, f"/{target}") from error
     except sqlite3.Error as error:
         raise told("stage_database", error, disk.host_path(target), f"/{target}", writing=True) from error
-    disk.set_attributes(target, Attributes(0o644, os.geteuid(), os.getegid()))
 
 
 def publish(disk: Disk, scratch: RelPath, target: RelPath) -> None:

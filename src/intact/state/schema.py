@@ -8,6 +8,7 @@ import base64
 import json
 import operator
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from intact.model.entries import Digest, Xattrs
@@ -28,6 +29,7 @@ __all__ = [
     "SCHEMA",
     "SEEN_COLUMNS",
     "STATEMENTS",
+    "TOUCHED",
     "TRANSACTION_COLUMNS",
     "entry_from_row",
     "entry_to_row",
@@ -35,6 +37,8 @@ __all__ = [
     "package_to_row",
     "seen_from_row",
     "seen_to_row",
+    "touched_from_text",
+    "touched_to_text",
     "transaction_from_row",
     "transaction_to_row",
 ]
@@ -65,8 +69,14 @@ CREATE TABLE transactions (
 );
 CREATE TABLE seen (name TEXT PRIMARY KEY, version TEXT NOT NULL, minimum_secure TEXT) WITHOUT ROWID;
 """
+# Of packages that a transaction changed in some places: which (JSON). Only in the databases of the way back.
+TOUCHED: Final = """
+CREATE TABLE touched (package TEXT PRIMARY KEY, locations TEXT NOT NULL) WITHOUT ROWID;
+"""
 # What sqlite_master holds of a database of ours; a trigger or a view of somebody else's would be one more.
-STATEMENTS: Final = sorted(one.strip() for one in SCHEMA.split(";") if one.strip())
+STATEMENTS: Final = tuple(
+    sorted(one.strip() for one in schema.split(";") if one.strip()) for schema in (SCHEMA, SCHEMA + TOUCHED)
+)
 
 PACKAGE_COLUMNS: Final = (
     "name, version, architecture, summary, license, relations, installed_at, transaction_id,"
@@ -79,6 +89,7 @@ TRANSACTION_COLUMNS: Final = (
 SEEN_COLUMNS: Final = "name, version, minimum_secure"
 
 Row = tuple[Any, ...]
+_KINDS: Final = {kind.value: kind for kind in Kind}
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 _INODES: Final = 1 << 64  # overlayfs with xino gives numbers of 2^63 and more; SQLite's integers have a sign
 
@@ -207,7 +218,7 @@ def entry_to_row(entry: OwnedEntry) -> Row:
 
 
 def entry_from_row(row: Row) -> OwnedEntry:
-    """Read a row of `ENTRY_COLUMNS`; raises ValueError or TypeError for a row that cannot be."""
+    """Read a row of `ENTRY_COLUMNS`; raises ValueError, KeyError or TypeError for a row that cannot be."""
     (
         location,
         package,
@@ -225,16 +236,19 @@ def entry_from_row(row: Row) -> OwnedEntry:
         xattrs,
         hardlink,
     ) = row
+    for value in (mode, uid, gid, size):
+        if type(value) is not int or value < 0:
+            raise ValueError(f"{value!r} is not a number")
     place = RelPath.parse(location)
     return OwnedEntry(
         location=place,
         path=place if path is None else RelPath.parse(path),
         package=_text(package),
-        kind=Kind(kind),
-        mode=_number(mode),
-        uid=_number(uid),
-        gid=_number(gid),
-        size=_number(size),
+        kind=_KINDS[kind],
+        mode=mode,
+        uid=uid,
+        gid=gid,
+        size=size,
         mtime_ns=None if mtime_ns is None else operator.index(mtime_ns),
         inode=_inode(inode),
         digest=None if digest is None else _digest(digest.hex()),
@@ -243,6 +257,16 @@ def entry_from_row(row: Row) -> OwnedEntry:
         xattrs=_xattrs(xattrs),
         hardlink=None if hardlink is None else RelPath.parse(hardlink),
     )
+
+
+def touched_to_text(locations: Iterable[RelPath]) -> str:
+    """Return the column `locations` of the table `touched`."""
+    return json.dumps(sorted(locations))
+
+
+def touched_from_text(text: Any) -> frozenset[RelPath]:  # noqa: ANN401  as above
+    """Read it; raises ValueError or TypeError for a text that cannot be."""
+    return frozenset(RelPath.parse(_text(one)) for one in json.loads(_text(text)))
 
 
 def _xattrs_text(xattrs: Xattrs) -> str | None:

@@ -13,7 +13,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +21,7 @@ import tomli
 from intact.model.errors import IntactError
 from intact.model.limits import DEFAULT_LIMITS, Limits
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, field, replace
 from intact.plan.retention import RetentionPolicy
 
 __all__ = ["SETTINGS_PATH", "Settings", "SettingsInvalid", "parse_settings"]

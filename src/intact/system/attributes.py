@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 
-from intact.model.entries import Xattrs
+from intact.model.entries import Digest, Xattrs
 from intact.model.objects import Attributes, Kind, Observed
 
 __all__ = ["apply_attributes", "give_mode", "insist_on_same", "observed", "read_xattrs"]
@@ -13,7 +13,9 @@ _KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: K
 _NO_XATTRS = {errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES}
 
 
-def observed(status: os.stat_result, target: str = "", xattrs: Xattrs = ()) -> Observed:
+def observed(
+    status: os.stat_result, target: str = "", xattrs: Xattrs = (), digest: Digest | None = None
+) -> Observed:
     """Return what an lstat says, in our words."""
     return Observed(
         kind=_KINDS.get(stat.S_IFMT(status.st_mode), Kind.OTHER),
@@ -25,6 +27,7 @@ def observed(status: os.stat_result, target: str = "", xattrs: Xattrs = ()) -> O
         inode=status.st_ino,
         links=status.st_nlink,
         target=target,
+        digest=digest,
         xattrs=xattrs,
     )
 
@@ -65,16 +68,19 @@ def give_mode(parent: int, name: str, mode: int) -> None:
         os.close(fd)
 
 
-def apply_attributes(fd: int, attributes: Attributes) -> None:
-    """Owner first, because chown clears set-id bits and capabilities; times last."""
+def apply_attributes(fd: int, attributes: Attributes) -> int:
+    """Owner first, because chown clears set-id bits and capabilities; times last. Return the inode number."""
     status = os.fstat(fd)
-    if (status.st_uid, status.st_gid) != (attributes.uid, attributes.gid):
+    is_theirs = (status.st_uid, status.st_gid) == (attributes.uid, attributes.gid)
+    if not is_theirs:
         os.fchown(fd, attributes.uid, attributes.gid)
-    os.fchmod(fd, attributes.mode)
+    if not is_theirs or stat.S_IMODE(status.st_mode) != attributes.mode:
+        os.fchmod(fd, attributes.mode)
     for name, value in attributes.xattrs:
         os.setxattr(fd, name, value)
     if attributes.mtime_ns is not None:
         os.utime(fd, ns=(attributes.mtime_ns, attributes.mtime_ns))
+    return status.st_ino
 
 
 def read_xattrs(fd: int) -> Xattrs:

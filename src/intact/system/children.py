@@ -5,10 +5,10 @@ import resource
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from intact.model.errors import machine_error
+from intact.model.values import dataclass
 
 if TYPE_CHECKING:
     import subprocess

@@ -15,10 +15,10 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from intact.model.errors import machine_error
+from intact.model.values import dataclass
 from intact.system.signals import signal_waits
 
 __all__ = ["CommandEnd", "run_command"]

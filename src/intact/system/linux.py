@@ -16,14 +16,15 @@ from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
 from intact.model.entries import Digest, Xattrs
 from intact.model.errors import RootUnusable, machine_error
 from intact.model.objects import Attributes, Identity, Kind, Observed
-from intact.model.paths import ROOT, RelPath
+from intact.model.paths import RelPath
 from intact.system.attributes import apply_attributes, give_mode, insist_on_same, observed, read_xattrs
 from intact.system.directories import DirectoryDescriptors
 from intact.system.locking import hold_lock
-from intact.system.mounts import mount_points_below
+from intact.system.mounts import borders_above, mount_points_below
+from intact.system.newfile import CREATE, LinuxFileWriter, close_quietly, put_directory, put_file, write_all
 from intact.system.port import Guard, Space
 from intact.system.probing import FUSE_MAGIC, flags_are_honoured
-from intact.system.reading import digest_of
+from intact.system.reading import READ, digest_of, insist_on_file, observe_open
 from intact.system.syscalls import (
     ATTR_APPEND,
     ATTR_IMMUTABLE,
@@ -34,14 +35,13 @@ from intact.system.syscalls import (
     statx_attributes,
     syncfs,
 )
+from intact.system.writeback import writing_back
 
-__all__ = ["LinuxDisk", "LinuxFileWriter"]
+__all__ = ["LinuxDisk"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
 
 
@@ -59,31 +59,6 @@ def _verb(
 
     update_wrapper(told, call)
     return told
-
-
-class LinuxFileWriter:
-    """A new file, written through its only descriptor."""
-
-    def __init__(self, fd: int, path: RelPath) -> None:
-        self._fd = fd
-        self._path = path
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append all of `data`."""
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError as error:
-            raise machine_error("write", error, f"/{self._path}") from error
-
-    def finish(self, attributes: Attributes) -> Observed:
-        """Set the attributes and tell what the file has become."""
-        try:
-            apply_attributes(self._fd, attributes)
-            return observed(os.fstat(self._fd))
-        except OSError as error:
-            raise machine_error("set_attributes", error, f"/{self._path}") from error
 
 
 class LinuxDisk:
@@ -148,7 +123,7 @@ class LinuxDisk:
 
     def _xattrs(self, path: RelPath) -> Xattrs:
         try:
-            with self._opened(path, _READ) as fd:
+            with self._opened(path, READ) as fd:
                 return read_xattrs(fd)
         except PermissionError:
             return ()
@@ -156,21 +131,34 @@ class LinuxDisk:
     @_verb
     def digest(self, path: RelPath) -> Digest:
         """Hash the regular file at `path`."""
-        with self.open_read(path) as source:
-            return digest_of(source)
+        with self._opened(path, READ) as fd:
+            insist_on_file(fd)
+            return digest_of(fd)
 
     @_verb
     def observe_content(self, path: RelPath, *, xattrs: bool = False) -> Observed:
         """Describe the regular file at `path` with its digest."""
-        with self.open_read(path) as source:
-            fd = source.fileno()
-            seen = observed(os.fstat(fd), "", read_xattrs(fd) if xattrs else ())
-            return seen.with_digest(digest_of(source))
+        return observe_open(*self._at(path), xattrs=xattrs)
+
+    @_verb
+    def observe_whole(
+        self, path: RelPath, *, xattrs: bool = False, size: int | None = None
+    ) -> Observed | None:
+        """Describe the object at `path`, a regular file (of this size) with its digest; None if there is none."""
+        try:
+            parent, name = self._at(path)
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        # Opening anything but a file can do something.
+        if stat.S_ISREG(status.st_mode) and size in {None, status.st_size}:
+            return observe_open(parent, name, xattrs=xattrs)
+        return self.observe(path, xattrs=xattrs)
 
     @_verb
     def list_directory(self, path: RelPath) -> list[str]:
         """Name what is in the directory at `path`, sorted."""
-        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
             return sorted(os.listdir(fd))
 
     def tree(self, path: RelPath) -> Iterator[RelPath]:
@@ -194,10 +182,9 @@ class LinuxDisk:
     @_verb
     def open_read(self, path: RelPath) -> BinaryIO:
         """Open the regular file at `path` for reading."""
-        fd = self._open(path, _READ)
+        fd = self._open(path, READ)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file")
+            insist_on_file(fd)
             return os.fdopen(fd, "rb", buffering=0)
         except BaseException:
             os.close(fd)
@@ -212,7 +199,7 @@ class LinuxDisk:
     @_verb
     def space(self, path: RelPath) -> Space:
         """Describe the filesystem that holds the directory at `path`."""
-        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
             status = os.fstatvfs(fd)
             return Space(
                 total_bytes=status.f_blocks * status.f_frsize,
@@ -241,18 +228,12 @@ class LinuxDisk:
 
     def boundaries(self, locations: Iterable[RelPath]) -> frozenset[RelPath]:
         """Name the directories above these locations that no rename can cross, and all mount points."""
-        found = set(self.mount_points())
-        devices: dict[RelPath, int | None] = {ROOT: os.fstat(self._root_fd).st_dev}
-        for location in locations:
-            for directory in () if location.parent in devices else location.ancestors:
-                if directory in devices:
-                    continue
-                status = self._status_or_none(directory)
-                devices[directory] = status.st_dev if status and stat.S_ISDIR(status.st_mode) else None
-                above = devices[directory.parent]
-                if devices[directory] is not None and devices[directory] != above:
-                    found.add(directory)
-        return frozenset(found)
+        top = os.fstat(self._root_fd).st_dev
+        return self.mount_points() | borders_above(locations, top, self._device_of_directory)
+
+    def _device_of_directory(self, path: RelPath) -> int | None:
+        status = self._status_or_none(path)
+        return status.st_dev if status and stat.S_ISDIR(status.st_mode) else None
 
     def identity(self, path: RelPath) -> Identity | None:
         """Tell which object stands at `path` (links are not followed); None if there is none."""
@@ -287,19 +268,30 @@ class LinuxDisk:
     def create_file(self, path: RelPath) -> Iterator[LinuxFileWriter]:
         """Create a file exclusively, mode 0600."""
         try:
-            fd = self._open(path, _CREATE)
+            fd = self._open(path, CREATE)
         except OSError as error:
             raise machine_error("create_file", error, f"/{path}") from error
         try:
             yield LinuxFileWriter(fd, path)
         except BaseException:
-            with suppress(OSError):  # the first error is the one to tell
-                os.close(fd)
+            close_quietly(fd)
             raise
         try:
             os.close(fd)  # may report ENOSPC or EIO (NFS, quotas)
         except OSError as error:
             raise machine_error("close", error, f"/{path}") from error
+
+    @_verb
+    def put_file(self, path: RelPath, content: Iterable[bytes | memoryview], attributes: Attributes) -> int:
+        """Create a file exclusively, with content and attributes; return its inode number."""
+        parent, name = self._at(path)
+        return put_file(parent, name, content, attributes)
+
+    @_verb
+    def put_directory(self, path: RelPath, attributes: Attributes) -> int | None:
+        """Create a directory; return its inode number if it has its attributes already."""
+        parent, name = self._at(path)
+        return put_directory(parent, name, attributes)
 
     @_verb
     def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:
@@ -338,14 +330,15 @@ class LinuxDisk:
         *,
         without: tuple[str, ...] = (),
         seen: Observed | None = None,
-    ) -> None:
-        """Set owner, mode, extended attributes and times, through a descriptor."""
-        with self._opened(path, _READ) as fd:
+    ) -> int:
+        """Set owner, mode, extended attributes and times, through a descriptor; return the inode number."""
+        with self._opened(path, READ) as fd:
             if seen is not None:
                 insist_on_same(fd, seen)
-            for name in {name for name, _ in read_xattrs(fd)} & set(without):
-                os.removexattr(fd, name)
-            apply_attributes(fd, attributes)
+            if without:
+                for name in {name for name, _ in read_xattrs(fd)} & set(without):
+                    os.removexattr(fd, name)
+            return apply_attributes(fd, attributes)
 
     def _rename(self, source: RelPath, destination: RelPath, flags: int) -> None:
         source_fd, source_name = self._at(source)
@@ -374,7 +367,7 @@ class LinuxDisk:
     @_verb
     def learn_renames(self, path: RelPath) -> None:
         """Find out what a rename with flags does on the filesystem of the directory at `path`."""
-        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
             if statfs_magic(fd) == FUSE_MAGIC and not flags_are_honoured(fd):
                 self._without_flags.add(os.fstat(fd).st_dev)
 
@@ -394,11 +387,9 @@ class LinuxDisk:
     @_verb
     def write_durably(self, path: RelPath, data: bytes, mode: int = 0o600) -> None:
         """Create a file with this content, and sync the file and its directory."""
-        fd = self._open(path, _CREATE)
+        fd = self._open(path, CREATE)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
+            write_all(fd, data)
             os.fchmod(fd, mode)
             os.fsync(fd)
         finally:
@@ -416,13 +407,13 @@ class LinuxDisk:
     @_verb
     def sync_directory(self, path: RelPath) -> None:
         """Make the names in the directory at `path` durable."""
-        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
             os.fsync(fd)
 
     @_verb
     def watch_filesystem(self, path: RelPath) -> None:
         """Note the write errors seen so far."""
-        fd = self._open(path, _READ | os.O_DIRECTORY)
+        fd = self._open(path, READ | os.O_DIRECTORY)
         device = os.fstat(fd).st_dev
         if device in self._watched:
             os.close(fd)
@@ -432,8 +423,17 @@ class LinuxDisk:
     @_verb
     def sync_filesystem(self, path: RelPath) -> None:
         """Make everything on the filesystem of the directory at `path` durable."""
-        with self._opened(path, _READ | os.O_DIRECTORY) as fd:
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
             syncfs(self._watched.get(os.fstat(fd).st_dev, fd))
+
+    @contextmanager
+    def writing_back(self, directories: Iterable[RelPath]) -> Iterator[Callable[[int], None]]:
+        """Let these filesystems write back what is written to them in the block, before it is asked for."""
+        descriptors: list[int] = []
+        with suppress(OSError):  # told by the sync that counts
+            descriptors.extend(self._open(path, READ | os.O_DIRECTORY) for path in directories)
+        with writing_back(descriptors) as note:
+            yield note
 
     # --- locking -------------------------------------------------------------------------------------
     @contextmanager

@@ -1,11 +1,12 @@
 """Acts. Which mount points does the kernel know below an opened directory?"""
 
 import os
+from collections.abc import Callable, Iterable
 
 from intact.model.errors import machine_error
 from intact.model.paths import ROOT, RelPath
 
-__all__ = ["mount_points_below"]
+__all__ = ["borders_above", "mount_points_below"]
 
 _ESCAPES = ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\"))
 
@@ -30,4 +31,26 @@ def mount_points_below(root_fd: int) -> frozenset[RelPath]:
             place = place.replace(escaped, plain)
         if place.startswith(top + b"/"):
             found.add(RelPath(os.fsdecode(place[len(top) + 1 :])))
+    return frozenset(found)
+
+
+def borders_above(
+    locations: Iterable[RelPath], top: int, device_of: Callable[[RelPath], int | None]
+) -> frozenset[RelPath]:
+    """Name the directories above these locations that are on another device than what holds them.
+
+    Args:
+        top: device of the root.
+        device_of: tells that of a directory; None if there is none. Nothing is below what is not there.
+    """
+    found = set()
+    devices: dict[RelPath, int | None] = {ROOT: top}
+    for location in locations:
+        for directory in () if location.parent in devices else location.ancestors:
+            if directory in devices:
+                continue
+            above = devices[directory.parent]
+            devices[directory] = device_of(directory) if above is not None else None
+            if devices[directory] is not None and devices[directory] != above:
+                found.add(directory)
     return frozenset(found)

@@ -9,12 +9,12 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from intact.model.entries import Xattrs
 from intact.model.errors import machine_error
+from intact.model.values import dataclass
 from intact.system.attributes import read_xattrs
 from intact.system.hostfiles import remove_scratch, sync_directory
 

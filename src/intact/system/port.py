@@ -6,14 +6,14 @@ Promises of every implementation:
    component by component through directory descriptors, and a parent that is a link is refused.
 2. No verb opens an existing file for writing.
 3. A new object is created exclusively, with mode 0600 (files) or 0700 (directories), and gets its final
-   attributes through `set_attributes`, which applies owner, mode, extended attributes, times in this order.
+   attributes through `set_attributes`, which applies owner, mode, extended attributes, times in this order. What is
+   put into a staging tree, where nobody else gets, has its final mode at once if it stays ours (`put_…`).
 4. A failed call raises `MachineError` (or `NoSpace`) with the errno; nothing fails silently.
 5. Nothing is durable until `sync_filesystem` or `sync_directory` or `write_durably` has returned.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -21,6 +21,7 @@ from typing import BinaryIO, Protocol
 from intact.model.entries import Digest
 from intact.model.objects import Attributes, Identity, Observed
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 
 __all__ = ["Disk", "FileWriter", "Guard", "Space"]
 
@@ -86,6 +87,16 @@ class Disk(Protocol):
         """
         ...
 
+    def observe_whole(
+        self, path: RelPath, *, xattrs: bool = False, size: int | None = None
+    ) -> Observed | None:
+        """Describe the object at `path` as `observe` does, and a regular file as `observe_content` does.
+
+        Args:
+            size: only a file of this size is read; None for any.
+        """
+        ...
+
     def list_directory(self, path: RelPath) -> list[str]:
         """Name what is in the directory at `path`, sorted; names may hold lone surrogates (PEP 383)."""
         ...
@@ -138,6 +149,20 @@ class Disk(Protocol):
         """Create a file exclusively, mode 0600; leaving the context unfinished closes it as it is."""
         ...
 
+    def put_file(self, path: RelPath, content: Iterable[bytes | memoryview], attributes: Attributes) -> int:
+        """Create a file of a staging tree exclusively, write its content, set its attributes, close it, and return its inode number.
+
+        Raises what `content` raises, too; the file is then closed as it is.
+        """
+        ...
+
+    def put_directory(self, path: RelPath, attributes: Attributes) -> int | None:
+        """Create a directory of a staging tree, to be filled.
+
+        Returns its inode number if it has its attributes already; else None, and `set_attributes` gives them at the end.
+        """
+        ...
+
     def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:
         """Create a symbolic link and give it its owner."""
         ...
@@ -157,8 +182,8 @@ class Disk(Protocol):
         *,
         without: tuple[str, ...] = (),
         seen: Observed | None = None,
-    ) -> None:
-        """Set owner, mode, extended attributes and times of a file or directory, in this order.
+    ) -> int:
+        """Set owner, mode, extended attributes and times of a file or directory, in this order; return its inode number.
 
         Args:
             without: names of extended attributes to take away; others that are not named stay.
@@ -216,6 +241,14 @@ class Disk(Protocol):
 
     def sync_filesystem(self, path: RelPath) -> None:
         """Make everything on the filesystem of the directory at `path` durable (syncfs); errors are fatal."""
+        ...
+
+    def writing_back(self, directories: Iterable[RelPath]) -> AbstractContextManager[Callable[[int], None]]:
+        """Let the filesystems of these directories write back what is written to them in the block, before it is asked for.
+
+        Yields what is to be called with the number of bytes written since its last call. Nothing is durable by it, and
+        no error is told: that is what `sync_filesystem` is for.
+        """
         ...
 
     # --- locking -------------------------------------------------------------------------------------

@@ -12,12 +12,12 @@ import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from intact.model.entries import Digest
 from intact.model.objects import Identity
+from intact.model.values import dataclass
 from intact.system.processes import descriptor_tables, each_once, entry_of, processes_listed
 from intact.system.syscalls import cached_status
 

@@ -15,11 +15,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from intact.model.objects import Identity
 from intact.model.processes import Usage, Use
+from intact.model.values import dataclass, field, replace
 from intact.system.syscalls import (
     cached_identity,
     cached_status,
@@ -66,7 +66,7 @@ class Sighting:
     hidden: list[int] = field(default_factory=list)
 
 
-def find_uses(wanted: Mapping[Identity, Path | None], pids: Iterable[int] | None = None) -> Sighting:
+def find_uses(wanted: Mapping[Identity, str | None], pids: Iterable[int] | None = None) -> Sighting:
     """Look at every process that there is, or at some.
 
     Args:
@@ -155,7 +155,7 @@ def descriptor_tables(pid: int, door: int) -> tuple[list[int], bool]:
 class _Search:
     """One look at all processes; remembers mappings that are none of the files in question."""
 
-    def __init__(self, wanted: Mapping[Identity, Path | None]) -> None:
+    def __init__(self, wanted: Mapping[Identity, str | None]) -> None:
         self._wanted = wanted
         self._inodes = frozenset(one.inode for one in wanted)
         self._written = frozenset(b"%d" % one for one in self._inodes)
@@ -231,7 +231,7 @@ class _Search:
                     self._shown[b"%02x:%02x %d" % (major, minor, identity.inode)] = identity
                     continue
                 with suppress(OSError, ValueError):  # it is gone, or empty, and nobody maps what is empty
-                    self._shown[_numbers_in_maps(path)] = identity
+                    self._shown[_numbers_in_maps(Path(path))] = identity
         return self._shown
 
     def _open_files(self, pid: int) -> Iterator[Use]:

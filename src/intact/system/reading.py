@@ -1,20 +1,46 @@
 """Acts. What is in an open file?"""
 
-from typing import BinaryIO
+import errno
+import os
+import stat
 
 from intact.model.entries import Digest
+from intact.model.objects import Observed
+from intact.system.attributes import observed, read_xattrs
 
-__all__ = ["digest_of"]
+__all__ = ["READ", "digest_of", "insist_on_file", "observe_open"]
 
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _HASHED = 1 << 17  # to fill a larger buffer takes longer than to hash a small file
 
 
-def digest_of(source: BinaryIO) -> Digest:
-    """Hash the rest of a file, opened without a buffer."""
+def insist_on_file(fd: int) -> os.stat_result:
+    """Return what is known of an open regular file; raises OSError for anything else."""
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    return status
+
+
+def digest_of(fd: int) -> Digest:
+    """Hash the rest of an open file."""
     import hashlib  # noqa: PLC0415  loading OpenSSL takes longer than most questions
 
-    state = hashlib.sha256()
-    view = memoryview(bytearray(_HASHED))
-    while count := source.readinto(view):  # type: ignore[attr-defined]  # FileIO has it
-        state.update(view[:count])
+    state = hashlib.sha256(os.read(fd, _HASHED))
+    while part := os.read(fd, _HASHED):
+        state.update(part)
     return Digest(state.hexdigest())
+
+
+def observe_open(parent: int, name: str, *, xattrs: bool) -> Observed:
+    """Describe a regular file with its digest: both of one object, whoever exchanges names meanwhile.
+
+    Raises:
+        OSError: it is anything else, or cannot be read.
+    """
+    fd = os.open(name, READ, dir_fd=parent)
+    try:
+        status = insist_on_file(fd)
+        return observed(status, "", read_xattrs(fd) if xattrs else (), digest_of(fd))
+    finally:
+        os.close(fd)

@@ -16,11 +16,13 @@ __all__ = [
     "cached_status",
     "cached_time",
     "clone_file",
+    "die_with_parent",
     "having_inodes",
     "keeps_its_number",
     "link_open_file",
     "renameat2",
     "share_descriptors",
+    "start_write_back",
     "statfs_magic",
     "statx_attributes",
     "syncfs",
@@ -37,8 +39,10 @@ _AT_STATX_FORCE_SYNC = 0x2000
 _AT_STATX_DONT_SYNC = 0x4000
 _STATX_WANTED = 0x347  # STATX_TYPE, STATX_MODE, STATX_NLINK, STATX_MTIME, STATX_INO, STATX_SIZE
 _STATX_INO = 0x100
+_PR_SET_PDEATHSIG = 1
 _FICLONE = 0x40049409  # _IOW(0x94, 9, int), see ioctl_ficlone(2)
 _FICLONE_ELSEWHERE = 0x80049409
+_SYNC_FILE_RANGE_WRITE = 2
 _OTHER_IOCTLS = ("alpha", "mips", "parisc", "ppc", "sparc")  # architectures that number writing differently
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -106,12 +110,27 @@ def clone_file(source_fd: int, target_fd: int) -> None:
     fcntl.ioctl(target_fd, _FICLONE_ELSEWHERE if elsewhere else _FICLONE, source_fd)
 
 
+def die_with_parent(number: int) -> None:
+    """Get this signal when the thread that has made this process ends (prctl(2), PR_SET_PDEATHSIG); raises OSError."""
+    _raise_errno(_libc.prctl(ctypes.c_int(_PR_SET_PDEATHSIG), ctypes.c_ulong(number)))
+
+
 def syncfs(fd: int) -> None:
     """Write back the filesystem of `fd`; raises OSError for each write-back error since `fd` was opened.
 
     Errors are reported since Linux 5.8 (commit 735e4ae5); before, an EIO could pass unseen.
     """
     _raise_errno(_libc.syncfs(ctypes.c_int(fd)))
+
+
+def start_write_back(fd: int) -> None:
+    """Let the kernel begin to write what is new in a file to the disk; durable it becomes by a sync alone.
+
+    It tells no error: whatever fails meanwhile, that sync reports.
+    """
+    call = getattr(_libc, "sync_file_range", None)  # musl 1.1
+    if call is not None:
+        call(ctypes.c_int(fd), ctypes.c_int64(0), ctypes.c_int64(0), ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))
 
 
 class _Statx(ctypes.Structure):
@@ -209,12 +228,14 @@ def keeps_its_number(path: str) -> bool:
 
 
 def statx_attributes(parent_fd: int, name: str) -> int:
-    """Return the attribute bits of an object, not following a link (statx(2), Linux 4.11); 0 where unknown."""
+    """Return the attribute bits of an object, not following a link (statx(2), Linux 4.11); 0 where unknown.
+
+    Not for use by several threads.
+    """
     if _statx is None:
         return 0
-    result = _Statx()
-    _raise_errno(_statx(parent_fd, os.fsencode(name), _AT_SYMLINK_NOFOLLOW, 0, ctypes.byref(result)))
-    return int(result.stx_attributes)
+    _raise_errno(_statx(parent_fd, os.fsencode(name), _AT_SYMLINK_NOFOLLOW, 0, _statx_now_pointer))
+    return int(_statx_now.stx_attributes)
 
 
 class _Statfs(ctypes.Structure):

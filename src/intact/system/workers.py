@@ -1,7 +1,7 @@
 """Acts. How does work go on in all processors, while its results come one after the other, in the order of the work?
 
-For work that releases Python's lock: (de)compression and hashing of large pieces. The threads end with the iteration,
-so that whatever starts another process later is alone again.
+For work that releases Python's lock: (de)compression and hashing of large pieces, and for one sequence of works beside
+their owner. The threads end with the iteration, so that whatever starts another process later is alone again.
 """
 
 import os
@@ -13,10 +13,11 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Generic, NoReturn, TypeVar
 
-__all__ = ["in_order", "processors"]
+__all__ = ["Beside", "in_order", "processors"]
 
 _T = TypeVar("_T")
 _MOST = 4  # what a frame takes, in both forms, is held that many times
+_BEHIND = 1  # and its content so many times more
 
 
 def processors() -> int:
@@ -86,6 +87,53 @@ def in_order(works: Iterable[Callable[[], _T]], ahead: int = 1) -> Generator[_T,
     finally:
         waiting.put(None)
         for thread in threads:
+            thread.join()
+
+
+class Beside:
+    """Work that one thread does in its order, beside what the owner does meanwhile; to be closed.
+
+    Where there is one processor only, the owner does it.
+    """
+
+    def __init__(self) -> None:
+        """The thread begins with the first work."""
+        self._waiting: SimpleQueue[_Job[object] | None] = SimpleQueue()
+        self._pending: deque[_Job[object]] = deque()
+        self._threads: list[threading.Thread] = []
+
+    def begin(self, work: Callable[[], object]) -> None:
+        """Have something done; waits while `_BEHIND` works before it are not done, which bounds the memory.
+
+        Raises:
+            BaseException: what a work before has raised.
+        """
+        if processors() == 1:
+            work()
+            return
+        self._wait(_BEHIND)
+        job = _Job(work)
+        self._pending.append(job)
+        self._waiting.put(job)
+        if not self._threads:
+            _start(self._waiting, self._threads)
+
+    def finish(self) -> None:
+        """Wait until everything is done.
+
+        Raises:
+            BaseException: what a work has raised.
+        """
+        self._wait(0)
+
+    def _wait(self, most: int) -> None:
+        while len(self._pending) > most:
+            self._pending.popleft().result()
+
+    def close(self) -> None:
+        """End the thread, when its work is done."""
+        self._waiting.put(None)
+        for thread in self._threads:
             thread.join()
 
 

@@ -9,9 +9,9 @@ deleted before.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from intact.model.errors import MachineError, RecoveryFailed
+from intact.model.values import dataclass
 from intact.system.port import Disk
 from intact.transaction.hooks import line_of, run_back, run_or_fail, write_log
 from intact.transaction.journal import Record

@@ -5,11 +5,11 @@ name which is still in use (a hardlink that stays) is replaced by a copy without
 """
 
 from collections import Counter
-from dataclasses import replace
 
 from intact.model.actions import Remove, Replace
 from intact.model.objects import CAPABILITY, SET_ID_BITS, Attributes, Observed
 from intact.model.paths import RelPath
+from intact.model.values import replace
 from intact.system.port import Disk
 from intact.transaction.deleting import drop_tree, if_possible
 from intact.transaction.plan_text import TransactionPlan

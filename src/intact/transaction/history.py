@@ -99,7 +99,7 @@ def _drop_one(disk: Disk, layout: StateLayout, number: int) -> list[str]:
     mounts: tuple[RelPath, ...] = ()
     if disk.observe(places.plan) is not None:
         try:
-            plan = parse_plan(disk.read_file(places.plan), f"/{places.plan}")
+            plan = parse_plan(disk.read_file(places.plan), f"/{places.plan}", departures=True)
         except JournalDamaged as error:  # it may hold people's files, and nobody knows which ones they are
             place = set_aside(disk, layout, number, (), DAMAGED_SUFFIX)
             return [f"transaction {number}: {error.message}; its backups were left in /{place}"]

@@ -12,11 +12,11 @@ is neither that nor a valid record is damage, which nothing may act upon.
 
 import hashlib
 import json
-from dataclasses import dataclass
 
 from intact.model.entries import Digest
 from intact.model.errors import JournalDamaged
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.system.port import Disk
 from intact.transaction.phases import TRANSITIONS, Phase
 

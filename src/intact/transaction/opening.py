@@ -9,12 +9,12 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, replace
 
 from intact.model.entries import Digest
 from intact.model.errors import JournalDamaged, MachineError, RootUnusable
 from intact.model.objects import Kind
 from intact.model.paths import ROOT, RelPath
+from intact.model.values import dataclass, replace
 from intact.state.layout import StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.journal import Journal, Record

@@ -5,8 +5,8 @@ Every path goes through `RelPath.parse` again; a text that does not fit raises, 
 
 import base64
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from intact.model.actions import (
@@ -39,11 +39,15 @@ from intact.model.objects import (
     Observed,
 )
 from intact.model.paths import MAX_PATH_BYTES, ROOT, RelPath
+from intact.model.values import dataclass
 from intact.model.versions import Version
 
-__all__ = ["FORMAT", "Step", "TransactionPlan", "parse_plan", "plan_text"]
+__all__ = ["FORMAT", "Step", "TransactionPlan", "parse_plan", "plan_pieces", "plan_text"]
 
 FORMAT = 2
+_MANY = 1000  # objects of a tree, above which they are written as they are made
+_PIECE = 1 << 20
+_DEPARTURES = frozenset({"replace", "remove"})
 _LONGEST_PREFIX = MAX_PATH_BYTES  # a mount point, `.intact`, identity, number and slot
 
 # JSON is untyped at this border; everything behind it is typed again.
@@ -91,6 +95,23 @@ class TransactionPlan:
 
 def plan_text(plan: TransactionPlan) -> bytes:
     """Write a plan as JSON."""
+    return b"".join(plan_pieces(plan))
+
+
+def plan_pieces(plan: TransactionPlan) -> Iterator[bytes]:
+    """Write a plan as JSON, a large one in several pieces, so that it need never be in memory as a whole."""
+    collected: list[str] = []
+    size = 0
+    for text in _texts(plan):
+        collected.append(text)
+        size += len(text)
+        if size >= _PIECE:
+            yield "".join(collected).encode()
+            collected, size = [], 0
+    yield "".join(collected).encode()
+
+
+def _texts(plan: TransactionPlan) -> Iterator[str]:
     value = {
         "format": FORMAT,
         "transaction": plan.transaction,
@@ -105,13 +126,47 @@ def plan_text(plan: TransactionPlan) -> bytes:
         "commands": [
             _commands(one) for one in (plan.commands.before, plan.commands.after, plan.commands.back)
         ],
-        "steps": [[step.slot, step.inode, step.digest, _action(step.action)] for step in plan.steps],
     }
-    return json.dumps(value, separators=(",", ":")).encode()
+    yield _written(value).removesuffix("}") + ',"steps":['
+    for number, step in enumerate(plan.steps):
+        yield "," if number else ""
+        yield from _step_texts(step)
+    yield "]}"
 
 
-def parse_plan(text: bytes, place: str) -> TransactionPlan:
+def _written(value: _Json) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _step_texts(step: Step) -> Iterator[str]:
+    head, action = [step.slot, step.inode, step.digest], _action(step.action)
+    if not any(isinstance(one, Iterator) for one in action):
+        yield _written([*head, action])
+        return
+    yield _written(head).removesuffix("]") + ","
+    for number, one in enumerate(action):
+        yield "," if number else "["
+        if isinstance(one, Iterator):
+            yield from _list_texts(one)
+        else:
+            yield _written(one)
+    yield "]]"
+
+
+def _list_texts(items: Iterator[_Json]) -> Iterator[str]:
+    """Write a list as it is made."""
+    border = "["
+    while some := list(islice(items, _MANY)):
+        yield border + _written(some)[1:-1]
+        border = ","
+    yield "]"
+
+
+def parse_plan(text: bytes, place: str, *, departures: bool = False) -> TransactionPlan:
     """Read a plan.
+
+    Args:
+        departures: leave out the steps that have taken nothing out of the root; those of a new package are many.
 
     Raises:
         JournalDamaged: the text is not a plan.
@@ -124,6 +179,7 @@ def parse_plan(text: bytes, place: str) -> TransactionPlan:
             steps=tuple(
                 Step(_parse_action(one), _own_path(slot), int(inode), str(digest))
                 for slot, inode, digest, one in value["steps"]
+                if not departures or one[0] in _DEPARTURES
             ),
             mounts=tuple(map(_path, value["mounts"])),
             packages=tuple(
@@ -276,11 +332,13 @@ def _parse_new(value: _Json) -> NewObject:
 
 
 def _nodes(nodes: tuple[Node, ...]) -> _Json:
-    return [[node.path, _new(node.new)] for node in nodes]
+    made = ([node.path, _new(node.new)] for node in nodes)
+    return made if len(nodes) > _MANY else [*made]
 
 
 def _old_nodes(nodes: tuple[OldNode, ...]) -> _Json:
-    return [[node.path, _observed(node.old)] for node in nodes]
+    made = ([node.path, _observed(node.old)] for node in nodes)
+    return made if len(nodes) > _MANY else [*made]
 
 
 def _parse_nodes(value: _Json) -> tuple[Node, ...]:

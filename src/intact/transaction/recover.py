@@ -7,7 +7,6 @@ run would have taken. Each of them may be interrupted again, and again the next 
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 
 from intact.model.errors import (
@@ -23,6 +22,7 @@ from intact.model.exhaustive import assert_never
 from intact.model.installed import Outcome, TransactionRecord
 from intact.model.manifest import PackageChange
 from intact.model.paths import ROOT
+from intact.model.values import dataclass
 from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.closing import close_committed, close_undone

@@ -6,13 +6,12 @@ the backups go, the files that some process still has are noted in
 `private/outlived.json` with what identifies them, until the last of these processes ends or the machine reboots.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 
 from intact.model.actions import Remove, Replace
 from intact.model.objects import Identity, Kind, Observed
-from intact.model.paths import RelPath
+from intact.model.paths import ROOT, RelPath
+from intact.model.values import dataclass
 from intact.state.database import Database
 from intact.state.layout import StateLayout
 from intact.state.outlived import OutlivedFile, outlived_text, parse_outlived
@@ -49,19 +48,15 @@ class ReplacedFile:
     size: int
     mtime_ns: int
 
-    def host_path(self, disk: Disk) -> Path | None:
-        """Return the host's name of it; None if it has none."""
-        return None if self.place is None else disk.host_path(self.place)
 
-
-def replaced_files(disk: Disk, plan: TransactionPlan) -> dict[Identity, ReplacedFile]:
+def replaced_files(disk: Disk, steps: Iterable[Step]) -> dict[Identity, ReplacedFile]:
     """Return the regular files that were taken out; one whose backup is a copy is there twice, as itself and as the copy."""
     found: dict[Identity, ReplacedFile] = {}
-    for location, place, old in _backups(plan):
+    for location, place, old, is_gone in _backups(disk, steps):
         backup = disk.identity(place)
         if backup is None:
             continue
-        live = disk.identity(location)
+        live = None if is_gone else disk.identity(location)
         original = Identity(backup.device, old.inode)
         for identity, at in ((backup, place), *([(original, None)] if original != backup else [])):
             if identity != live:
@@ -69,15 +64,14 @@ def replaced_files(disk: Disk, plan: TransactionPlan) -> dict[Identity, Replaced
     return found
 
 
-def unrecognisable(disk: Disk, plan: TransactionPlan) -> list[RelPath]:
-    """Name replaced files that could not be recognised in a process: their inode numbers change with every look."""
-    found = []
-    for location, place, old in _backups(plan):
-        backup = disk.identity(place)
-        # Where the number is what it was, nobody has to be asked.
-        if backup is not None and backup.inode != old.inode and not _keeps_its_number(disk, place):
-            found.append(location)
-    return found
+def unrecognisable(disk: Disk, files: Mapping[Identity, ReplacedFile]) -> list[RelPath]:
+    """Name what of `replaced_files` could not be recognised in a process: its inode number changes with every look."""
+    copied = {one.location for one in files.values() if one.place is None}
+    return [
+        one.location
+        for one in files.values()
+        if one.place is not None and one.location in copied and not _keeps_its_number(disk, one.place)
+    ]
 
 
 def _keeps_its_number(disk: Disk, place: RelPath) -> bool:
@@ -87,19 +81,18 @@ def _keeps_its_number(disk: Disk, place: RelPath) -> bool:
         return False
 
 
-def _backups(plan: TransactionPlan) -> Iterator[tuple[RelPath, RelPath, Observed]]:
-    """Yield location, slot and what was there, of each regular file."""
-    for step in plan.steps:
-        if isinstance(step.action, Replace | Remove):
-            yield from _files_of(step, step.action)
-
-
-def _files_of(step: Step, action: Replace | Remove) -> Iterator[tuple[RelPath, RelPath, Observed]]:
-    if action.old.kind is Kind.FILE:
-        yield action.path, step.slot, action.old
-    for node in action.was_below:
-        if node.old.kind is Kind.FILE:
-            yield node.path, RelPath(step.slot + node.path[len(action.path) :]), node.old
+def _backups(disk: Disk, steps: Iterable[Step]) -> Iterator[tuple[RelPath, RelPath, Observed, bool]]:
+    """Yield location, slot and what was there, of each regular file; and whether nothing is there now."""
+    for step in steps:
+        action = step.action
+        if not isinstance(action, Replace | Remove):
+            continue
+        is_gone = disk.identity(action.path) is None  # and so is what was below it
+        if action.old.kind is Kind.FILE:
+            yield action.path, step.slot, action.old, is_gone
+        for node in action.was_below:
+            if node.old.kind is Kind.FILE:
+                yield node.path, RelPath(step.slot + node.path[len(action.path) :]), node.old, is_gone
 
 
 def packages_before(
@@ -132,10 +125,14 @@ def note_outlived(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> Non
         OSError: there is no /proc.
     """
     before = outlived_files(disk, layout)
-    going = replaced_files(disk, plan)
+    going = replaced_files(disk, plan.steps)
     if not going and not before:
         return
-    wanted = {one: old.host_path(disk) for one, old in going.items()} | dict.fromkeys(before)
+    top = disk.host_path(ROOT)
+    wanted: dict[Identity, str | None] = {
+        one: None if old.place is None else f"{top}/{old.place}" for one, old in going.items()
+    }
+    wanted |= dict.fromkeys(before)
     uses = find_uses(wanted).uses
     used = {
         one.identity

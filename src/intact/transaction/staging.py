@@ -10,9 +10,8 @@ Promises:
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Action, Create, Plan, Remove, RemoveDirectory, Replace, SetAttributes
@@ -30,17 +29,19 @@ from intact.model.objects import (
     NewSymlink,
 )
 from intact.model.paths import ROOT, RelPath
+from intact.model.values import dataclass, field
 from intact.state.layout import mount_of
 from intact.system.port import Disk
 from intact.transaction.errnos import CANNOT_LINK
 from intact.transaction.journal import Record
 from intact.transaction.opening import OpenTransaction
 from intact.transaction.phases import Phase
-from intact.transaction.plan_text import Step, TransactionPlan, plan_text
+from intact.transaction.plan_text import Step, TransactionPlan, plan_pieces
 
 __all__ = ["StagedTransaction", "StagingTree", "seal", "stage_objects"]
 
 Progress = Callable[[int], None]
+_LARGE = 1 << 20  # a file whose parts are worth telling of
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,9 @@ def _objects(
 def _stage_directories(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
     for location, new in objects:
         if isinstance(new, NewDirectory):
-            disk.make_directory(tree.places[location])
+            inode = disk.put_directory(tree.places[location], new.attributes)
+            if inode is not None:
+                tree.inodes[location] = inode
 
 
 def _stage_local(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
@@ -224,14 +227,22 @@ def _stage_from_bundles(
         with closing(bundle.contents(entries.keys())) as contents:  # or threads would outlive a failure
             for entry, chunks in contents:
                 (location, new), *further = entries[entry.path]
-                with disk.create_file(tree.places[location]) as writer:
-                    for chunk in chunks:
-                        writer.write(chunk)
-                        progress(len(chunk))
-                    tree.inodes[location] = writer.finish(new.attributes).inode
+                place = tree.places[location]
+                if new.size < _LARGE:
+                    tree.inodes[location] = disk.put_file(place, chunks, new.attributes)
+                    progress(new.size)
+                else:
+                    told = _told(chunks, progress)
+                    tree.inodes[location] = disk.put_file(place, told, new.attributes)
                 for other, also in further:  # a configuration file's new version beside it, and a second name
-                    disk.copy_file(tree.places[location], tree.places[other], also.attributes)
+                    disk.copy_file(place, tree.places[other], also.attributes)
                     _note_inode(disk, other, tree.places[other], tree)
+
+
+def _told(chunks: Iterable[bytes | memoryview], progress: Progress) -> Iterator[bytes | memoryview]:
+    for chunk in chunks:
+        yield chunk
+        progress(len(chunk))
 
 
 def _stage_links(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
@@ -247,12 +258,10 @@ def _stage_links(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree:
 
 
 def _finish_directories(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
-    """Give directories their attributes when they are full, innermost first."""
+    """Give directories the attributes that they still lack when they are full, innermost first."""
     for location, new in reversed(objects):
-        if isinstance(new, NewDirectory):
-            place = tree.places[location]
-            disk.set_attributes(place, new.attributes)
-            _note_inode(disk, location, place, tree)
+        if isinstance(new, NewDirectory) and location not in tree.inodes:
+            tree.inodes[location] = disk.set_attributes(tree.places[location], new.attributes)
 
 
 def seal(
@@ -274,11 +283,13 @@ def seal(
         commands=plan.commands,
         database=disk.digest(places.next_database) if disk.observe(places.next_database) else "",
     )
-    text = plan_text(sealed)
+    digest = hashlib.sha256()
     with disk.create_file(places.plan) as writer:
-        writer.write(text)
+        for piece in plan_pieces(sealed):
+            digest.update(piece)
+            writer.write(piece)
     for mount in (*sealed.mounts, places.home):
         disk.sync_filesystem(mount)
-    record = Record(Phase.STAGED, now, attached=hashlib.sha256(text).hexdigest())
+    record = Record(Phase.STAGED, now, attached=digest.hexdigest())
     transaction.journal.append(record)
     return StagedTransaction(transaction, sealed)

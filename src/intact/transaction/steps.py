@@ -5,13 +5,12 @@ truth about the step, after any crash. Carrying out and undoing are idempotent, 
 object: what has no place any more stays in its slot.
 """
 
-from dataclasses import replace
-
 from intact.model.actions import Create, Remove, RemoveDirectory, Replace, SetAttributes
 from intact.model.errors import Conflict, MachineError
 from intact.model.exhaustive import assert_never
 from intact.model.objects import Attributes, Kind, NewDirectory, NewFile, Observed
 from intact.model.paths import RelPath
+from intact.model.values import replace
 from intact.system.port import Disk
 from intact.transaction.errnos import BUSY, GONE, TAKEN
 from intact.transaction.plan_text import Step

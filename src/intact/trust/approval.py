@@ -9,11 +9,11 @@ truth value.
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import InitVar, dataclass
 from typing import Final, final
 
 from intact.model.errors import Untrusted
 from intact.model.manifest import PackageIdentity
+from intact.model.values import InitVar, dataclass
 from intact.trust.keys import PublicKey
 from intact.trust.sshsig import Signature, is_valid, parse_signature
 from intact.trust.store import HOOKS, PRIVILEGED, TrustEntry, TrustStore

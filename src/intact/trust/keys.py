@@ -8,11 +8,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intact.model.errors import IntactError, machine_error
+from intact.model.values import dataclass
 from intact.system.hostfiles import write_new_file
 from intact.trust.sshsig import NAMESPACE, armored_signature
 from intact.trust.wire import ED25519, SK_ED25519, key_material, kind_of, packed

@@ -11,9 +11,9 @@ import binascii
 import hashlib
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from intact.model.values import dataclass
 from intact.trust.wire import ED25519, SK_ED25519, SignatureFault, fields_of, key_material, packed
 
 __all__ = [

@@ -3,11 +3,11 @@
 import fnmatch
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Final
 
 from intact.model.errors import IntactError, UsageError
 from intact.model.times import LATEST, TIME_FORMS, utc_text
+from intact.model.values import dataclass, replace
 from intact.trust.keys import PublicKey
 
 __all__ = [

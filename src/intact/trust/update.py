@@ -16,10 +16,10 @@ version is taken once, and none after a higher one.
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from intact.model.errors import IntactError, Untrusted
+from intact.model.values import dataclass, replace
 from intact.trust.keys import PublicKey
 from intact.trust.sshsig import TRUST_NAMESPACE, is_valid, parse_signature
 from intact.trust.store import REVOKED, TRUSTED, TrustEntry, TrustStore

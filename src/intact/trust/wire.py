@@ -7,9 +7,10 @@ Each field is preceded by its length. No other kind is accepted.
 """
 
 import struct
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from intact.model.values import dataclass
 
 __all__ = [
     "ED25519",

@@ -1,0 +1,128 @@
+"""Acts. How do further processes take over parts of a long look, so that nothing depends on them?
+
+For looks that keep Python's lock: many small files. A child shares what we have in memory when it begins, only looks,
+writes its answer into a file in memory, and ends. Whatever becomes of it (no memory, a signal, an error), its part is
+then without an answer, and whoever asked does it himself, and meets the error himself.
+
+There are no children where a thread is at work (it may hold a lock that the child would wait for for ever), where there
+is one processor, or little to do. A child dies with us, so that no lock of ours outlives us with it.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from typing import NoReturn
+
+from intact.system.syscalls import die_with_parent
+from intact.system.workers import processors
+
+__all__ = ["Answer", "in_parts"]
+
+Answer = tuple[range, bytes | None]
+Look = Callable[[range, Callable[[int], None]], bytes]
+_FEWEST = 1000  # items for a process: it takes a few milliseconds to make one
+
+
+def in_parts(
+    count: int, look: Look, progress: Callable[[int], None] = lambda _done: None, fewest: int = _FEWEST
+) -> list[Answer]:
+    """Let `look` see `count` items, in as many processes as there are processors; return the answers by part.
+
+    Args:
+        look: gets the numbers of some items, and what is to be called with the number of items done; for some parts it
+            is run in a child, and what it does to anything in memory is lost.
+        progress: called with the number of items done so far, roughly.
+        fewest: items for each process.
+
+    Returns:
+        Each part with its answer; None where there is none.
+
+    Raises:
+        Exception: what `look` has raised for the first part.
+    """
+    parts = _parts(count, fewest)
+    children: list[_Child] = []
+    try:
+        _start(children, look, parts[1:])
+        first = look(parts[0], lambda done: progress(min(count, done * len(parts))))
+        answers = {child.part: child.answer() for child in children}
+    finally:
+        for child in children:
+            child.end()
+    return [(parts[0], first), *((part, answers.get(part)) for part in parts[1:])]
+
+
+def _start(children: "list[_Child]", look: Look, parts: Sequence[range]) -> None:
+    """Start a child for each part; no signal comes before all of them are in the list, and so will be ended."""
+    if not parts:
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        with suppress(OSError):  # no process, no memory
+            children.extend(_Child(look, part) for part in parts)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _parts(count: int, fewest: int) -> Sequence[range]:
+    most = processors() if threading.active_count() == 1 else 1
+    number = max(1, min(most, count // fewest))
+    borders = [count * at // number for at in range(number + 1)]
+    return [range(start, end) for start, end in pairwise(borders)]
+
+
+class _Child:
+    """A process that looks at one part."""
+
+    def __init__(self, look: Look, part: range) -> None:
+        self.part = part
+        self._fd = os.memfd_create("answer", os.MFD_CLOEXEC)
+        parent = os.getpid()
+        try:
+            self._pid: int | None = os.fork()
+        except OSError:
+            os.close(self._fd)
+            raise
+        if self._pid == 0:
+            _be_child(look, part, self._fd, parent)
+
+    def answer(self) -> bytes | None:
+        """Wait for the end; None if it was not a good one."""
+        if self._pid is None:
+            return None
+        try:
+            _, status = os.waitpid(self._pid, 0)
+        except ChildProcessError:  # whoever started us ignores SIGCHLD, so nobody knows how it ended
+            status = -1
+        self._pid = None
+        if status != 0:
+            return None
+        length = os.fstat(self._fd).st_size
+        found = os.pread(self._fd, length, 0)
+        return found if len(found) == length else None
+
+    def end(self) -> None:
+        """End it, if it has not ended, and forget its answer."""
+        if self._pid is not None:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+        os.close(self._fd)
+
+
+def _be_child(look: Look, part: range, fd: int, parent: int) -> NoReturn:
+    """Look, write the answer, and end without a trace."""
+    code = 1
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        die_with_parent(signal.SIGKILL)
+        if os.getppid() == parent:  # else it has died already
+            found = look(part, lambda _done: None)
+            code = 0 if os.write(fd, found) == len(found) else 1
+    finally:
+        os._exit(code)

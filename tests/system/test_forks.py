@@ -1,0 +1,168 @@
+"""Further processes look at parts; nothing depends on them, and none of them stays."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from intact.system.forks import in_parts
+from intact.system.workers import processors
+
+needs_two = pytest.mark.skipif(processors() < 2, reason="one processor needs no children")
+Progress = Callable[[int], None]
+
+
+def _no_children() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return False
+
+
+def _numbers(part: range, _progress: Progress) -> bytes:
+    return ",".join(map(str, part)).encode()
+
+
+@needs_two
+def test_every_item_is_looked_at_once_and_the_answers_come_in_order() -> None:
+    answers = in_parts(100, _numbers, fewest=10)
+    assert len(answers) == processors()
+    assert [number for part, _ in answers for number in part] == [*range(100)]
+    assert all(answer == _numbers(part, print) for part, answer in answers)
+    assert _no_children()
+
+
+def test_little_to_do_is_done_here() -> None:
+    assert in_parts(0, _numbers) == [(range(0), b"")]
+    pids = in_parts(9, lambda _part, _progress: b"%d" % os.getpid(), fewest=5)
+    assert pids == [(range(9), b"%d" % os.getpid())]
+
+
+@needs_two
+def test_another_thread_means_no_children() -> None:
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    try:
+        assert len(in_parts(100, _numbers, fewest=10)) == 1
+    finally:
+        end.set()
+        thread.join()
+
+
+@needs_two
+@pytest.mark.parametrize("how", ["error", "signal", "exit", "interrupt"])
+def test_a_child_that_ends_badly_leaves_its_part_without_an_answer(
+    how: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = os.getpid()
+
+    def look(part: range, progress: Progress) -> bytes:
+        if os.getpid() != here:
+            if how == "error":
+                raise ZeroDivisionError
+            if how == "exit":
+                sys.exit(0)
+            os.kill(os.getpid(), signal.SIGKILL if how == "signal" else signal.SIGINT)
+        return _numbers(part, progress)
+
+    (_, first), *others = in_parts(100, look, fewest=10)
+    assert first
+    assert others
+    assert all(answer is None for _, answer in others)
+    assert capfd.readouterr() == ("", "")
+    assert _no_children()
+
+
+@needs_two
+def test_an_error_here_is_raised_and_ends_the_children() -> None:
+    here = os.getpid()
+
+    def look(_part: range, _progress: Progress) -> bytes:
+        if os.getpid() != here:
+            time.sleep(60)
+        raise ZeroDivisionError
+
+    began = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        in_parts(100, look, fewest=10)
+    assert time.monotonic() - began < 30
+    assert _no_children()
+
+
+@needs_two
+def test_an_interruption_while_a_child_is_waited_for_ends_it() -> None:
+    here = os.getpid()
+
+    def look(part: range, progress: Progress) -> bytes:
+        if os.getpid() != here:
+            time.sleep(0.3)
+            os.kill(here, signal.SIGINT)
+            time.sleep(60)
+        return _numbers(part, progress)
+
+    with pytest.raises(KeyboardInterrupt):
+        in_parts(100, look, fewest=10)
+    assert _no_children()
+
+
+@needs_two
+def test_where_nobody_is_told_of_ended_children_the_work_is_done_here() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        answers = in_parts(100, _numbers, fewest=10)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert [answer is None for _, answer in answers] == [False, *[True] * (len(answers) - 1)]
+
+
+@needs_two
+def test_progress_is_told_here_alone_and_never_more_than_there_is() -> None:
+    told: list[int] = []
+
+    def look(part: range, progress: Progress) -> bytes:
+        progress(len(part))
+        return b""
+
+    in_parts(101, look, told.append, fewest=10)
+    assert len(told) == 1
+    assert 90 < told[0] <= 101
+
+
+_KILLED = """
+import os, sys, time
+from intact.system.forks import in_parts
+def look(part, progress):
+    if os.getpid() != here:
+        os.write(1, b"%d" % os.getpid())
+        os.close(1)
+    time.sleep(60)
+    return b""
+here = os.getpid()
+in_parts(20, look, fewest=10)
+"""
+
+
+@needs_two
+def test_a_child_dies_with_us(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", _KILLED], stdout=subprocess.PIPE, cwd=tmp_path) as parent:
+        assert parent.stdout is not None
+        child = int(os.read(parent.stdout.fileno(), 20))
+        parent.kill()
+        parent.wait()
+        for _ in range(200):
+            try:
+                state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+            except FileNotFoundError:
+                return
+            if state == "Z":
+                return
+            time.sleep(0.05)
+        pytest.fail("it lives on")
