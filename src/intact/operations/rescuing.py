@@ -90,14 +90,13 @@ def rescue(root: Root, name: Path, output: Path, pid: int | None = None) -> Resc
 
 def _recorded(root: Root, name: Path) -> _Recorded:
     """Return size and package of each content that packages have for a path."""
-    for top in (Path(root.path), Path(root.path).resolve()):
-        if name.is_relative_to(top):
+    # Only to find who has a path of this name; what a process calls a file is the real name of the root.
+    for top in (Path(root.path), Path(name_in_proc(Path(root.path) / "x")).parent):
+        inner = str(name).removeprefix(f"{str(top).rstrip('/')}/")
+        if inner != str(name):
             try:
-                owners = owners_of(root, RelPath.parse(str(name.relative_to(top))))
-            except (
-                PathFault,
-                Conflict,
-            ):  # no package has such a name, or others could lead us astray on the way to it
+                owners = owners_of(root, RelPath.parse(inner))
+            except (PathFault, Conflict):  # no package's name, or others could lead us astray on the way
                 continue
             return {
                 one.digest: (one.size, one.package)
