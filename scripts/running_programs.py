@@ -58,15 +58,16 @@ while True:
     print("extension", fast.version(), flush=True)
     time.sleep(0.002)
 """
+# It waits without starting anything, because a child of the shell has the script open until it is another program. The one
+# that it starts before makes it forget what it has read ahead.
 SCRIPT_1 = """#!/bin/bash
-echo begun
-while ! [ -e "$1" ]; do sleep 0.01; done
+/bin/true; echo begun; while ! [ -e "$1" ]; do read -rt 0.01 <>"$1.wait"; done
 echo "the old script ends as it began"
 """
 # Longer before the place where the shell reads on: it would go on in the middle of this.
 SCRIPT_2 = """#!/bin/bash
 # A comment that was not there before, and that moves everything behind it.
-echo begun; while ! [ -e "$1" ]; do sleep 0.01; done; echo "rm -rf something else entirely"
+/bin/true; echo begun; while ! [ -e "$1" ]; do read -rt 0.01 <>"$1.wait"; done; echo "rm -rf something else entirely"
 echo "the new script ends"
 """
 NGINX = """
@@ -292,6 +293,7 @@ def script(stage: Stage) -> None:
         tree.mkdir()
         (tree / "script").write_text(text)
         (tree / "script").chmod(0o755)
+    os.mkfifo(stage.place / "go.wait")
     copied = stage.place / "script"
     shutil.copy(stage.place / "tree-1/script", copied)
     with running(copied, stage.place / "go") as one:

@@ -1,16 +1,19 @@
 """`pkg ps`, `--restart`, `repair` and `rescue`, as people and scripts use them."""
 
+import json
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from support.command_line import Desk
+from intact.system.process_content import Copied, copy_held
+from support.command_line import PKG, Desk
 from support.json_schema import faults
 
 SYSTEMCTL = """#!/bin/sh
@@ -21,11 +24,18 @@ case "$1 $3" in
     [ -e PLACE/hangs ] && exec sleep 100
     kill $(cat PLACE/pid); : >PLACE/pid
     if grep -q good PLACE/root/opt/web.conf; then
-        PLACE/root/opt/web 1000 </dev/null >/dev/null 2>&1 &
+        if [ -e PLACE/crashes ]; then
+            (sleep 0.3; : >PLACE/pid) </dev/null >/dev/null 2>&1 &
+        else
+            PLACE/root/opt/web 1000 </dev/null >/dev/null 2>&1 &
+        fi
         echo $! >PLACE/pid
     fi;;
 "is-active web.service")
     if [ -s PLACE/pid ]; then echo active; else echo failed; exit 3; fi;;
+"show --")
+    echo "MainPID=$(cat PLACE/pid)"
+    if [ -e PLACE/flaps ]; then wc -l <PLACE/asked | sed s/^/NRestarts=/; else echo NRestarts=0; fi;;
 *) echo "Unit $3 not found."; exit 5;;
 esac
 """
@@ -71,19 +81,19 @@ def _started(desk: Desk, group: Path | None = None, program: str = "opt/web") ->
     return process
 
 
-def _bundle(desk: Desk, version: str, conf: str) -> str:
-    place = desk.place / f"web-{version}"
+def _bundle(desk: Desk, version: str, conf: str, name: str = "web", *, config: bool = False) -> str:
+    place = desk.place / f"{name}-{version}"
     place.mkdir()
-    (place / "web").write_bytes(Path("/bin/sleep").read_bytes() + version.encode())
-    (place / "web").chmod(0o755)
-    (place / "web.conf").write_text(conf)
-    manifest = desk.place / f"web-{version}.toml"
+    (place / name).write_bytes(Path("/bin/sleep").read_bytes() + version.encode())
+    (place / name).chmod(0o755)
+    (place / f"{name}.conf").write_text(conf)
+    manifest = desk.place / f"{name}-{version}.toml"
     manifest.write_text(
-        f'format = 1\n[package]\nname = "web"\nversion = "{version}"\narchitecture = "all"\n'
-        f'[[tree]]\nsource = "web-{version}"\npath = "opt"\n'
+        f'format = 1\n[package]\nname = "{name}"\nversion = "{version}"\narchitecture = "all"\n'
+        f'[[tree]]\nsource = "{name}-{version}"\npath = "opt"\n' + ('config = ["*.conf"]\n' if config else "")
     )
-    desk.good("build", str(manifest), "-o", f"web-{version}.tar.zst")
-    return f"web-{version}.tar.zst"
+    desk.good("build", str(manifest), "-o", f"{name}-{version}.tar.zst")
+    return f"{name}-{version}.tar.zst"
 
 
 @pytest.fixture
@@ -184,7 +194,37 @@ def test_a_unit_is_restarted_and_then_nobody_uses_old_files(systemd: Desk) -> No
         [],
         None,
     )
-    assert (systemd.place / "asked").read_text() == "restart -- web.service\nis-active -- web.service\n"
+    asked = (systemd.place / "asked").read_text().splitlines()
+    assert asked[:2] == ["restart -- web.service", "is-active -- web.service"]
+    look = "show --property=NRestarts,MainPID -- web.service"
+    assert set(asked[2:]) == {"is-active -- web.service", look}
+    assert asked.count(look) == 2
+
+
+@pytest.mark.parametrize(
+    ("weakness", "told"), [("crashes", "it was up, but not for 2 s"), ("flaps", "systemd started it again")]
+)
+def test_a_unit_that_ends_a_moment_after_its_start_is_not_up(weakness: str, told: str, systemd: Desk) -> None:
+    _upgrade(systemd)
+    (systemd.place / weakness).touch()
+    result = systemd("ps", "--restart", "--yes")
+    assert result.code == 1
+    assert told in result.err
+    if weakness == "crashes":
+        return
+    assert systemd("ps", "--restart", "--yes", "--settle", "0").code == 0
+
+
+def test_what_a_rollback_undoes_is_told_before_it_happens(systemd: Desk) -> None:
+    """Everything since the oldest transaction, another package's upgrade, too."""
+    _upgrade(systemd, "bad")
+    other = _bundle(systemd, "1", "other", name="other")
+    systemd.good("install", "--allow-unsigned", other)
+    result = systemd("--json", "ps", "--restart", "--yes", "--rollback")
+    assert (result.code, result.json["rolled_back"], result.json["undone"]) == (8, 4, [3, 2])
+    assert "the way back to before transaction 2 undoes:" in result.err
+    assert "  transaction 3: install other 1\n  transaction 2: upgrade web 1 → 2\n" in result.err
+    assert not (systemd.root / "opt/other").exists()
 
 
 def test_what_was_not_asked_for_does_not_count_after_a_restart_either(systemd: Desk) -> None:
@@ -291,6 +331,30 @@ def test_who_may_not_read_the_history_is_told_what_to_do(web: Desk) -> None:
     assert "run the command as root" in done.stderr
 
 
+def test_a_deleted_configuration_file_is_told_as_deleted(desk: Desk) -> None:
+    desk.good("install", "--allow-unsigned", _bundle(desk, "1", "good", config=True))
+    conf = desk.root / "opt/web.conf"
+    conf.write_text("edited")
+    result = desk.good("repair")
+    assert "edited, left alone: /opt/web.conf" in result.out
+    assert result.out.endswith("nothing to do: the rest is as it should be\n")
+    conf.unlink()
+    result = desk.good("repair")
+    assert (
+        "deleted, left alone: /opt/web.conf (a configuration file; `pkg repair --config` brings it back"
+        in result.out
+    )
+    assert "everything is as it should be" not in result.out
+    document = desk("--json", "repair").json
+    assert (document["edited"], document["deleted"], faults(document, "repair")) == (
+        [],
+        ["/opt/web.conf"],
+        [],
+    )
+    desk.good("repair", "--config", "--allow-unsigned", "--from", "web-1.tar.zst")
+    assert conf.read_text() == "good"
+
+
 def test_repair_tells_from_where_and_what_is_left(web: Desk) -> None:
     (web.root / "opt/web.conf").unlink()
     result = web("repair")
@@ -334,6 +398,19 @@ def test_rescue_of_any_file_says_that_nothing_proves_it(desk: Desk) -> None:
     assert (desk.place / "saved").stat().st_mode & 0o7777 == 0o600
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it gives a file to somebody else")
+def test_the_copy_is_for_those_who_could_read_the_file(desk: Desk) -> None:
+    secret = desk.root / "secret"
+    secret.write_text("for the group")
+    secret.chmod(0o4640)
+    os.chown(secret, 65534, 100)
+    with secret.open():
+        secret.unlink()
+        desk.good("rescue", "secret", "-o", "saved")
+    saved = (desk.place / "saved").stat()
+    assert (saved.st_uid, saved.st_gid, saved.st_mode & 0o7777) == (65534, 100, 0o640)
+
+
 def test_two_deleted_files_of_one_name_are_not_mixed_up(desk: Desk) -> None:
     name = desk.root / "log"
     name.write_text("one")
@@ -343,10 +420,139 @@ def test_two_deleted_files_of_one_name_are_not_mixed_up(desk: Desk) -> None:
         with name.open():
             name.unlink()
             result = desk("rescue", "log", "-o", "saved")
-    # One process has both: only another way of naming them could tell.
+            assert not (desk.place / "saved").exists()
+            commands = [line.partition(": pkg ")[2].split() for line in result.err.splitlines()]
+            rescued = []
+            for words in filter(None, commands):
+                assert desk(*words).code == 0
+                rescued.append((desk.place / "saved").read_text())
+    # One process has both: so each is named by its descriptor, with the command to type.
     assert result.code == 1
-    assert result.err.count(f"process {os.getpid()}: 3 bytes") == 2
+    assert result.err.count(f"process {os.getpid()}: 3 bytes, sha256 ") == 2
+    assert sorted(rescued) == ["one", "two"]
+
+
+def test_what_is_no_file_of_a_process_cannot_be_named_by_its_descriptor(desk: Desk) -> None:
+    reading, writing = os.pipe()
+    try:
+        for link in (f"/proc/{os.getpid()}/fd/{reading}", f"/proc/{os.getpid()}/fd/99999"):
+            refused = desk("rescue", link, "-o", "saved")
+            assert (refused.code, link in refused.err) == (1, True)
+    finally:
+        os.close(reading)
+        os.close(writing)
     assert not (desk.place / "saved").exists()
+
+
+def test_a_name_of_any_bytes_can_be_rescued(desk: Desk) -> None:
+    name = desk.root / "b\udcff\n"
+    name.write_text("any")
+    with name.open():
+        name.unlink()
+        assert desk("rescue", name.name, "-o", "saved").code == 0
+    assert (desk.place / "saved").read_text() == "any"
+    assert desk("rescue", "/", "-o", "saved").code == 2
+
+
+def test_a_file_behind_a_link_that_others_could_change_is_rescued(web: Desk) -> None:
+    """Nothing is put there; it is only read from a process."""
+    (web.root / "tmp/real").mkdir(parents=True)
+    (web.root / "tmp").chmod(0o1777)
+    (web.root / "tmp/link").symlink_to("real")
+    name = web.root / "tmp/link/file"
+    name.write_text("content")
+    with name.open():
+        name.unlink()
+        assert web("rescue", "/tmp/link/file", "-o", "saved").code == 0
+    assert (web.place / "saved").read_text() == "content"
+
+
+def test_who_sits_in_a_deleted_directory_can_rescue_by_absolute_paths(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = desk.root / "gone/file"
+    name.parent.mkdir()
+    name.write_text("content")
+    with name.open():
+        shutil.rmtree(name.parent)
+        (desk.place / "here").mkdir()
+        monkeypatch.chdir(desk.place / "here")
+        (desk.place / "here").rmdir()
+        assert desk.bare("rescue", name, "-o", desk.place / "saved").code == 0
+        refused = desk.bare("rescue", "file", "-o", desk.place / "other")
+        monkeypatch.chdir(desk.place)
+    assert (refused.code, "was deleted" in refused.err) == (2, True)
+    assert (desk.place / "saved").read_text() == "content"
+
+
+def test_holes_stay_holes(desk: Desk) -> None:
+    name = desk.root / "sparse"
+    with name.open("wb") as file:
+        file.write(b"start")
+        file.seek(50 << 20)
+        file.write(b"middle")
+        file.truncate(100 << 20)
+    content = name.read_bytes()
+    with name.open():
+        name.unlink()
+        assert desk("rescue", "sparse", "-o", "saved").code == 0
+    saved = desk.place / "saved"
+    assert saved.read_bytes() == content
+    assert saved.stat().st_blocks * 512 < 1 << 20
+
+
+def test_the_end_of_a_growing_file_is_where_it_was_when_it_was_opened(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = desk.root / "log"
+    name.write_text("before")
+    with name.open("a") as file:
+        name.unlink()
+
+        def grow(source: BinaryIO, *words: Callable[..., object]) -> Copied:
+            def write(data: bytes) -> object:
+                file.write("after" * 1000)
+                file.flush()
+                return words[0](data)
+
+            return copy_held(source, write, *words[1:])
+
+        monkeypatch.setattr("intact.operations.rescuing.copy_held", grow)
+        result = desk("rescue", "log", "-o", "saved")
+        document = desk("--json", "rescue", "log", "-o", "other").json
+    assert (desk.place / "saved").read_text() == "before"
+    assert "warning: the file grew by 4.9 KiB while it was copied; that is not in the copy" in result.out
+    assert (document["growth"], document["stable"], faults(document, "rescue")) == (5000, False, [])
+
+
+def test_a_file_that_is_not_what_the_package_has_is_told_so(web: Desk) -> None:
+    conf = web.root / "opt/web.conf"
+    conf.write_text("edited")
+    with conf.open():
+        conf.unlink()
+        result = web("rescue", "/opt/web.conf", "-o", "saved")
+        document = web("--json", "rescue", "/opt/web.conf", "-o", "saved").json
+    assert "not proven: it differs from what web installed" in result.out
+    assert (document["differs_from"], document["proven"], faults(document, "rescue")) == ("web", False, [])
+
+
+def test_who_gave_us_a_descriptor_is_named_and_not_we(desk: Desk) -> None:
+    name = desk.root / "log"
+    name.write_text("given")
+    with name.open() as opened:
+        name.unlink()
+        words: list[str | Path] = [
+            PKG,
+            "--root",
+            desk.root,
+            "--json",
+            "rescue",
+            "log",
+            "-o",
+            desk.place / "saved",
+        ]
+        done = subprocess.run(words, pass_fds=[opened.fileno()], capture_output=True, check=True)
+    assert json.loads(done.stdout)["pid"] == os.getpid()
 
 
 def test_what_nobody_has_leaves_the_output_alone(desk: Desk) -> None:

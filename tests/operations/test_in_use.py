@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from intact.operations.root import Environment
 from intact.system.process_content import held_files, opened_held
 from intact.system.processes import each_once, processes_listed
 from proof.images import missing_tools, scratch
+from support.weather import mirrored
 from support.workshop import Package, Workshop, file, program
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it mounts, or becomes somebody else")
@@ -122,6 +124,51 @@ def test_executables_mappings_and_open_files_are_told_on_every_filesystem(elsewh
     assert _uses(elsewhere) == set()
 
 
+@ROOT_ONLY
+def test_an_original_whose_backup_is_a_copy_is_told(fast_path: Path) -> None:
+    """Without exchange and hardlinks the backup is another inode than what the process has."""
+    with mirrored(fast_path / "mirror", "--no-flags", "--no-links") as top:
+        workshop = Workshop(top / "workshop")
+        workshop.install(_package("1"))
+        with (
+            _running(workshop.path / "usr/bin/tool", "1000") as running,
+            (workshop.path / "usr/share/words").open("rb"),
+        ):
+            assert _uses(workshop) == set()
+            receipt = workshop.install(_package("2"))
+            expected = {
+                (running.pid, "executable", "/usr/bin/tool"),
+                (os.getpid(), "open file", "/usr/share/words"),
+            }
+            assert {
+                (one.process.pid, one.usage.value, f"/{one.location}") for one in receipt.in_use.uses
+            } == expected
+            assert _uses(workshop) == expected
+            assert {(one.package, one.version) for one in _found(workshop).uses} == {("tool", "1")}
+            assert _found(workshop).unknown == ()
+            with workshop.opened() as root:
+                forget_history(root, 0, Environment())
+            assert _uses(workshop) == expected
+            with _running(workshop.path / "usr/bin/tool", "1000"):
+                assert _uses(workshop) == expected
+        assert _uses(workshop) == set()
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("links", [(), ("--no-links",)], ids=["linked backups", "copied backups"])
+def test_where_inode_numbers_change_it_is_said_that_nothing_can_be_known(
+    links: tuple[str, ...], fast_path: Path
+) -> None:
+    with mirrored(fast_path / "mirror", "--unstable", *links) as top:
+        workshop = Workshop(top / "workshop")
+        workshop.install(_package("1"))
+        with _running(workshop.path / "usr/bin/tool", "1000"):
+            for found in (workshop.install(_package("2")).in_use, _found(workshop)):
+                assert found.uses == ()
+                (told,) = found.unknown
+                assert "who uses what transaction 2 replaced cannot be told for 3 files (/usr/" in told
+
+
 def test_who_runs_the_new_version_is_not_told(elsewhere: Workshop) -> None:
     _install_first(elsewhere)
     elsewhere.install(_package("2"))
@@ -168,6 +215,39 @@ def test_a_process_whose_main_thread_has_ended_is_told(workshop: Workshop) -> No
             (held,) = held_files(pids={running.pid}, sizes={words.stat().st_size})
             with opened_held(held) as source:
                 assert source.read().startswith(b"words of 1")
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["the kernel compares", "the kernel does not compare"])
+def test_a_thread_with_descriptors_of_its_own_is_looked_at(
+    *, told: bool, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.install(_package("1"))
+    words = workshop.path / "usr/share/words"
+    code = (
+        "import ctypes, threading, time\n"
+        "def leave():\n"
+        "    assert ctypes.CDLL(None).unshare(0x400) == 0\n"
+        f"    kept = open({str(words)!r})\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(1000)\n"
+        "threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+        "threading.Thread(target=leave).start()\n"
+    )
+    if not told:
+        monkeypatch.setattr("intact.system.processes.share_descriptors", lambda *_: None)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as running:
+        try:
+            assert running.stdout is not None
+            assert running.stdout.readline() == b"ready\n"
+            assert str(words) not in [
+                str(one.readlink()) for one in Path(f"/proc/{running.pid}/fd").iterdir()
+            ]
+            workshop.install(_package("2"))
+            assert _uses(workshop) == {(running.pid, "open file", "/usr/share/words")}
+            (held,) = held_files(pids={running.pid}, sizes={words.stat().st_size})
+            assert held.pid == running.pid
         finally:
             running.kill()
 
@@ -278,6 +358,7 @@ def test_who_may_not_look_says_so(workshop: Workshop) -> None:
     }
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, cwd="/")
     assert done.stdout.endswith("good\n"), done.stderr
+    assert re.search(r"note: \d+ of \d+ processes could not be looked into \(pid \d+", done.stdout)
 
 
 UNPRIVILEGED = """
@@ -286,7 +367,9 @@ from pathlib import Path
 import intact
 for one in pkgutil.walk_packages(intact.__path__, "intact."):
     importlib.import_module(one.name)
+from support.weather import mirrored
 from support.workshop import Package, Workshop, file, program
+from intact.cli.main import run_command
 from intact.operations.in_use import find_in_use
 def package(version):
     return Package("tool", version, program("usr/bin/tool", version), file("usr/words", version * 5000))
@@ -315,6 +398,9 @@ assert (running.pid, "executable") in uses, uses
 assert (os.getpid(), "mapped file") in uses, uses
 assert len(uses) <= 3, uses
 assert found.hidden > 0
+assert 0 < len(found.hidden_pids) <= min(100, found.hidden)
+assert os.getpid() not in found.hidden_pids
+assert run_command(["--root", "PLACE/root", "ps"]) == 0
 print("good")
 """
 

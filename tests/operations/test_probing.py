@@ -284,6 +284,17 @@ def test_a_user_who_is_not_root_learns_nearly_everything(fast_path: Path) -> Non
     assert done.stdout.endswith("good\n"), done.stderr
 
 
+@pytest.mark.parametrize("key", QUESTIONS)
+def test_whoever_has_no_room_is_not_sent_for_more_rights(key: str) -> None:
+    full = row_of(key, Outcome(Result.UNTRIED, "ENOSPC", "its preparation failed: ENOSPC"))
+    assert (full.answer, full.explanation) == (
+        "not tried: its preparation failed: ENOSPC",
+        "There is no room here for the trial; make some, and run it again.",
+    )
+    broken = row_of(key, Outcome(Result.UNTRIED, "EIO", "its preparation failed: EIO"))
+    assert broken.explanation == "This could not be tried here."
+
+
 def test_every_result_that_can_be_seen_is_explained(ordinary: Path) -> None:
     fallback = {row_of(QUESTIONS[1], Outcome(one)).explanation for one in (Result.UNTRIED, Result.SAME)}
     for one in probe(str(ordinary)).rows:

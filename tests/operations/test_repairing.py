@@ -17,12 +17,13 @@ from intact.operations.retaining import forget_history
 from intact.operations.root import Environment
 from intact.operations.verify import verify
 from support.faulty_disk import Crash, FaultyDisk, crash_at
+from support.weather import mirrored
 from support.workshop import Package, Workshop, directory, file, hardlink, program, symlink
 
 TOOL = Package(
     "tool",
     "1",
-    program("usr/bin/tool", "1"),
+    program("usr/bin/tool", f"1 of {os.getpid()}"),  # no other process of this machine has it
     file("usr/share/tool/data", "data of one\n" * 50),
     file("usr/share/tool/secret", "secret", 0o640),
     file("usr/share/tool/twin", "twin"),
@@ -86,12 +87,18 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "one name of a file": lambda root: (root / "usr/share/tool/twin").unlink(),
     "the other name of a file": lambda root: (root / "usr/share/tool/twin2").unlink(),
     "a name that is another file now": lambda root: _broken_twin(root / "usr/share/tool/twin2"),
+    "a name that is a copy now": lambda root: _copied_twin(root / "usr/share/tool/twin2"),
 }
 
 
 def _relink(path: Path) -> None:
     path.unlink()
     path.symlink_to("elsewhere")
+
+
+def _copied_twin(path: Path) -> None:
+    subprocess.run(["cp", "-p", path, path.with_name("copy")], check=True)
+    path.with_name("copy").rename(path)
 
 
 def _broken_twin(path: Path) -> None:
@@ -121,6 +128,34 @@ def test_an_owner_comes_back(workshop: Workshop) -> None:
     assert len(differences(workshop)) == 2
     repaired(workshop)
     assert differences(workshop) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it gives capabilities")
+def test_a_capability_that_nobody_gave_is_taken_away_and_another_attribute_is_not(workshop: Workshop) -> None:
+    workshop.install(TOOL)
+    tool = workshop.path / "usr/bin/tool"
+    sys_admin = bytes.fromhex(
+        "0100000200002000000000000000000000000000"
+    )  # cap_sys_admin+ep, VFS_CAP_REVISION_2
+    try:
+        os.setxattr(tool, "security.capability", sys_admin)
+        os.setxattr(tool, "trusted.remark", b"mine")
+    except OSError:
+        pytest.skip("this filesystem has no such attributes")
+    assert differences(workshop) == ["/usr/bin/tool rights"]
+    assert repaired(workshop).left == ()
+    assert differences(workshop) == []
+    assert "security.capability" not in os.listxattr(tool)
+    os.setxattr(tool, "trusted.remark", b"mine")
+    assert (differences(workshop), repaired(workshop).receipt.changed) == ([], False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_names_that_could_only_be_copies_are_no_difference(fast_path: Path) -> None:
+    with mirrored(fast_path / "mirror", "--no-flags", "--no-links") as top:
+        there = Workshop(top / "workshop")
+        there.install(TOOL)
+        assert (differences(there), repaired(there).receipt.changed) == ([], False)
 
 
 def test_content_comes_from_the_history_first(workshop: Workshop) -> None:
@@ -252,6 +287,38 @@ def test_a_directory_with_something_in_it_is_no_place_for_a_file(workshop: Works
     )
     assert (data / "mine").is_dir()
     (data / "mine").rmdir()
+    assert repaired(workshop).left == ()
+    assert differences(workshop) == []
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_link_in_the_place_of_a_directory_is_told_and_the_rest_is_repaired(
+    *, dry_run: bool, workshop: Workshop
+) -> None:
+    workshop.install(TOOL)
+    share = workshop.path / "usr/share/tool"
+    share.rename(share.with_name("elsewhere"))
+    share.symlink_to("elsewhere")
+    (workshop.path / "usr/bin/rights").unlink()
+    found = differences(workshop)
+    assert "/usr/share/tool/data unreachable" in found
+    assert not [one for one in found if one.startswith("/usr/share/tool/") and one.endswith("missing")]
+    done = repaired(workshop, dry_run=dry_run, bundles=(workshop.bundle(TOOL),), allow_unsigned=True)
+    assert len(done.receipt.plan.actions) == 1
+    (told,) = done.left
+    assert told.startswith("/usr/share/tool: a link to elsewhere stands where the directory was")
+    assert (share / "data").read_text().startswith("data of one")
+    assert (workshop.path / "usr/bin/rights").exists() is not dry_run
+
+
+def test_a_file_in_the_place_of_a_directory_gives_way_where_a_package_has_the_directory(
+    workshop: Workshop,
+) -> None:
+    inside = Package("inside", "1", directory("opt/in", 0o750), symlink("opt/in/link", "x"))
+    workshop.install(inside)
+    shutil.rmtree(workshop.path / "opt/in")
+    (workshop.path / "opt/in").write_text("a person's")
+    assert differences(workshop) == ["/opt/in type", "/opt/in/link unreachable"]
     assert repaired(workshop).left == ()
     assert differences(workshop) == []
 

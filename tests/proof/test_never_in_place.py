@@ -1,7 +1,9 @@
 """Under a trace of system calls: no existing file is opened for writing, and what gets a name is complete and durable."""
 
+import json
 import os
 import stat
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ import pytest
 
 from proof.listener import Call, is_possible
 from proof.supervise import CONTINUE, KILL, load_all, supervised
+from support.command_line import PKG
 from support.scenarios import FIRST, SECOND
 from support.workshop import Workshop
 
@@ -123,6 +126,44 @@ def _produce(workshop: Workshop) -> list[str]:
     return ["produce", str(workshop.path / "usr/bin/tool"), "--", "cp", "/bin/true", "{}"]
 
 
+def _key(workshop: Workshop) -> Path:
+    place = workshop.path / "srv/keys"
+    place.mkdir(parents=True, exist_ok=True)
+    return place / "key"
+
+
+def _revoke(workshop: Workshop) -> list[str]:
+    words: list[str | Path] = [PKG, "--root", workshop.path, "--json", "key", "list"]
+    (key,) = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)["keys"]
+    return ["key", "revoke", key["fingerprint"]]
+
+
+def _build(workshop: Workshop) -> list[str]:
+    source = workshop.path / "srv/source"
+    (source / "tree").mkdir(parents=True)
+    (source / "tree/file").write_text("built")
+    (source / "made.toml").write_text(
+        'format = 1\n[package]\nname = "made"\nversion = "1"\narchitecture = "all"\n'
+        '[[tree]]\nsource = "tree"\npath = "opt/made"\n'
+    )
+    bundle = workshop.path / "srv/made.tar.zst"
+    bundle.write_text("an older one")
+    return ["build", str(source / "made.toml"), "-o", str(bundle)]
+
+
+def _sign(workshop: Workshop) -> list[str]:
+    return ["sign", str(workshop.path / "srv/made.tar.zst"), "--key", str(_key(workshop))]
+
+
+def _rescue(workshop: Workshop) -> list[str]:
+    lost, saved = (_key(workshop).with_name(name) for name in ("lost", "saved"))
+    lost.write_text("what a process still has")
+    saved.write_text("an older one")
+    held = os.open(lost, os.O_RDONLY | os.O_CLOEXEC)
+    lost.unlink()
+    return ["rescue", f"/proc/{os.getpid()}/fd/{held}", "-o", str(saved)]
+
+
 LIFE: list[tuple[str, Callable[[Workshop], list[str]]]] = [
     ("install", _install("first")),
     ("upgrade", _install("second")),
@@ -132,6 +173,16 @@ LIFE: list[tuple[str, Callable[[Workshop], list[str]]]] = [
     ("produce", _produce),
     ("rollback", lambda _: ["rollback"]),
     ("ps", lambda _: ["ps"]),
+    ("rescue", _rescue),
+    ("key generate", lambda workshop: ["key", "generate", str(_key(workshop))]),
+    ("key trust", lambda workshop: ["key", "trust", f"{_key(workshop)}.pub", "--yes"]),
+    (
+        "key trust for more",
+        lambda workshop: ["key", "trust", f"{_key(workshop)}.pub", "--yes", "--packages", "m*"],
+    ),
+    ("key revoke", _revoke),
+    ("build", _build),
+    ("sign", _sign),
     ("history --keep", lambda _: ["history", "--keep", "1"]),
     ("rebuild", lambda _: ["recover", "--rebuild"]),
     ("remove", lambda _: ["remove", "tool"]),
@@ -154,7 +205,9 @@ def test_no_command_writes_into_an_existing_file_and_no_name_comes_early(worksho
         opened[name], early[name], named[name] = trace.opened, trace.early, trace.named
     assert {name: one for name, one in opened.items() if one} == {}
     assert {name: one for name, one in early.items() if one} == {}
-    assert [name for name, one in named.items() if not one] == ["verify", "ps"], "else nothing was seen"
+    # A new key is made under its own name, which nobody may have (O_EXCL).
+    nameless = ["verify", "ps", "key generate"]
+    assert [name for name, one in named.items() if not one] == nameless, "else nothing was seen"
 
 
 @pytest.mark.parametrize("way", ["--forward", "--back"])

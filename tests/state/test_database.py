@@ -76,6 +76,15 @@ TWIN = replace(FILE, location=RelPath("usr/twin"), path=RelPath("usr/twin"), har
 CHANGES = DatabaseChanges(RECORD, (), (Ownership(PACKAGE, (FILE, LINK, TWIN)),))
 
 
+@pytest.mark.parametrize("inode", [0, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_every_inode_number_that_the_kernel_can_give_comes_back(inode: int, tmp_path: Path) -> None:
+    entry = replace(FILE, inode=inode)
+    place = tmp_path / "database"
+    next_generation(tmp_path / "none", place, DatabaseChanges(RECORD, (), (Ownership(PACKAGE, (entry,)),)))
+    with Database.open(place) as database:
+        assert database.entries("hello") == [entry]
+
+
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
     """A database with one package."""

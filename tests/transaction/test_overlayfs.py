@@ -10,6 +10,7 @@ import pytest
 
 from intact.operations.root import Environment
 from intact.operations.verify import verify
+from proof.images import missing_tools, scratch
 from support.faulty_disk import Crash, FaultyDisk, crash_at
 from support.scenarios import FIRST, SECOND, recover
 from support.workshop import Package, Workshop, file, snapshot, symlink
@@ -61,6 +62,32 @@ def layered(fast_path: Path) -> Iterator[Layered]:
     layers = Layered(fast_path)
     yield layers
     layers.unmount()
+
+
+def test_inode_numbers_of_more_than_63_bits_are_stored(fast_path: Path) -> None:
+    """Layers on different filesystems: with ``xino=on`` the uppermost bits of an inode number say which one."""
+    if missing := missing_tools():
+        pytest.skip(f"not installed here: {', '.join(missing)}")
+    with scratch("ext4", fast_path) as below, scratch("xfs", fast_path) as above:
+        lower, over = Workshop(below / "workshop"), Workshop(above / "workshop")
+        lower.install(FIRST)
+        for name in ("upper", "work"):
+            (above / name).mkdir()
+        layers = f"xino=on,lowerdir={lower.path},upperdir={above / 'upper'},workdir={above / 'work'}"
+        made = ["mount", "-t", "overlay", "-o", layers, "overlay", str(over.path)]
+        if subprocess.run(made, check=False).returncode != 0:
+            pytest.skip("this machine cannot mount an overlayfs with xino")
+        try:
+            over.install(SECOND)
+            numbers = {one.lstat().st_ino for one in over.path.rglob("*")}
+            assert max(numbers) >= 1 << 63, "else this shows nothing"
+            with over.opened() as root:
+                assert verify(root, [], Environment()).differences == ()
+            over.roll_back()
+            with over.opened() as root:
+                assert verify(root, [], Environment()).differences == ()
+        finally:
+            subprocess.run(["umount", over.path], check=True)
 
 
 @pytest.mark.parametrize("after", [FILE, LINK], ids=["a file", "a link"])

@@ -5,11 +5,13 @@ from pathlib import Path
 import click
 
 from intact.cli.bundles import opened_bundles
-from intact.cli.session import Session, root_path
+from intact.cli.session import Session
 from intact.cli.words import shown, size_text
 from intact.cli.words_receipt import receipt_document, receipt_lines, recovered_lines
+from intact.model.errors import UsageError
 from intact.operations.repairing import Repaired, RepairOptions, repair
 from intact.operations.rescuing import Rescued, rescue
+from intact.operations.root import Root
 
 __all__ = ["COMMANDS"]
 
@@ -66,6 +68,7 @@ def _document(done: Repaired) -> dict[str, object]:
         "sources": [{"path": path, "source": source} for path, source in done.sources],
         "left": list(done.left),
         "edited": list(done.edited),
+        "deleted": list(done.deleted),
     }
 
 
@@ -73,8 +76,16 @@ def _lines(done: Repaired) -> list[str]:
     lines = [f"{shown(path)}: from {shown(source)}" for path, source in done.sources]
     lines += [f"NOT repaired: {shown(one)}" for one in done.left]
     lines += [f"edited, left alone: {shown(one)} (--config brings it back)" for one in done.edited]
-    if done.receipt.changed or not done.left:
+    lines += [
+        f"deleted, left alone: {shown(one)} (a configuration file; `pkg repair --config` brings it back, from a bundle"
+        " with --from)"
+        for one in done.deleted
+    ]
+    if done.receipt.changed:
         lines += receipt_lines(done.receipt)
+    elif not done.left:
+        is_all = not done.edited and not done.deleted
+        lines += receipt_lines(done.receipt) if is_all else ["nothing to do: the rest is as it should be"]
     return lines
 
 
@@ -89,15 +100,31 @@ def _rescue(session: Session, path: str, output: Path, pid: int | None) -> int:
     """Copy the content of a deleted file from a process that still has it.
 
     PATH is what the file was called; it need not belong to a package. If a package owns it, its digest proves the content,
-    and a process that has it under another name is found, too.
+    and a process that has it under another name is found, too. Or PATH is what a process has: /proc/PID/fd/N.
     """
     with session.root() as root:
-        inner = root_path(
-            path if Path(path).is_absolute() or root.path != "/" else str(Path.cwd() / path), root
-        )
-        done = rescue(root, inner, output, pid)
+        done = rescue(root, _host_path(path, root), output, pid)
     session.screen.done(_rescued_document(done, output), _rescued_lines(done, output))
     return 0
+
+
+def _host_path(text: str, root: Root) -> Path:
+    """Return the path of the machine that people mean, whatever bytes are in it."""
+    if not text.strip("/"):
+        raise UsageError("this is no file", path=text, remedy="give a path such as /usr/bin/hello")
+    top = root.path.rstrip("/") + "/"
+    if text.startswith(("/proc/", top)):
+        return Path(text)
+    if text.startswith("/") or root.path != "/":
+        return Path(root.path, text.lstrip("/"))
+    try:
+        return Path.cwd() / text
+    except FileNotFoundError as error:
+        raise UsageError(
+            "the directory that you are in was deleted, so a relative path says nothing",
+            path=text,
+            remedy="give an absolute path",
+        ) from error
 
 
 def _rescued_document(done: Rescued, output: Path) -> dict[str, object]:
@@ -109,18 +136,27 @@ def _rescued_document(done: Rescued, output: Path) -> dict[str, object]:
         "sha256": done.digest,
         "package": done.package,
         "proven": done.package is not None,
+        "differs_from": done.differs_from,
         "stable": done.was_stable,
+        "growth": done.growth,
     }
 
 
 def _rescued_lines(done: Rescued, output: Path) -> list[str]:
-    proof = (
-        f"proven: it is what {shown(done.package)} installed (sha256 {done.digest})"
-        if done.package is not None
-        else f"not proven: only the name in /proc says that it is this file (sha256 {done.digest})"
-    )
+    if done.package is not None:
+        proof = f"proven: it is what {shown(done.package)} installed (sha256 {done.digest})"
+    elif done.differs_from is not None:
+        proof = (
+            f"not proven: it differs from what {shown(done.differs_from)} installed (sha256 {done.digest})"
+        )
+    else:
+        proof = f"not proven: only the name in /proc says that it is this file (sha256 {done.digest})"
     lines = [f"{shown(output)}: {size_text(done.size)} from process {done.pid} ({done.link})", proof]
-    if not done.was_stable:
+    if done.growth:
+        lines.append(
+            f"warning: the file grew by {size_text(done.growth)} while it was copied; that is not in the copy"
+        )
+    elif not done.was_stable:
         lines.append("warning: the process wrote to the file while it was copied; run it again when it rests")
     return lines
 

@@ -11,6 +11,7 @@ from intact.operations.in_use import UsesFound, find_in_use
 __all__ = ["IN_USE", "document_of", "look_for_uses", "summary_of", "tell_uses"]
 
 IN_USE = 11
+_MOST_PIDS = 10
 
 
 def look_for_uses(session: Session, names: Sequence[str], transaction: int | None) -> UsesFound:
@@ -34,6 +35,7 @@ def document_of(found: UsesFound) -> dict[str, Any]:
         "in_use": in_use_rows(found),
         "looked_at": found.looked_at,
         "hidden": found.hidden,
+        "hidden_pids": list(found.hidden_pids),
         "notes": list(found.notes),
     }
 
@@ -42,12 +44,21 @@ def summary_of(found: UsesFound) -> list[str]:
     """Say how many there are, and what could not be seen."""
     processes = {one.process.pid for one in found.uses}
     lines = [
-        _count(len(processes)) if processes else "no process uses a replaced or removed file",
+        _count(len(processes)) if processes else _nobody(found),
         *(f"note: {shown(one)}" for one in found.notes),
     ]
     if found.hidden:
-        lines.append(f"note: {found.hidden} of {found.looked_at} processes could not be looked into")
+        some = ", ".join(map(str, found.hidden_pids[:_MOST_PIDS]))
+        lines.append(
+            f"note: {found.hidden} of {found.looked_at} processes could not be looked into"
+            f" (pid {some}{', …' if found.hidden > _MOST_PIDS else ''})"
+        )
     return lines
+
+
+def _nobody(found: UsesFound) -> str:
+    nobody = "no process uses a replaced or removed file"
+    return f"as far as can be known, {nobody}" if found.unknown else nobody
 
 
 def _count(processes: int) -> str:

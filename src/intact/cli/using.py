@@ -12,10 +12,12 @@ from intact.cli.session import Session
 from intact.cli.uses import IN_USE, document_of, look_for_uses, summary_of, tell_uses
 from intact.cli.words import shown
 from intact.cli.words_in_use import in_use_lines
-from intact.model.errors import UsageError
+from intact.cli.words_plan import change_line
+from intact.model.errors import UnknownTransaction, UsageError
+from intact.model.installed import TransactionRecord
 from intact.model.values import dataclass
 from intact.operations.in_use import UsesFound
-from intact.operations.restarting import Restart, RestartFailed, restart, units_to_restart
+from intact.operations.restarting import Restart, RestartFailed, restart, undone_with, units_to_restart
 from intact.operations.rollback import roll_back_to
 from intact.system.units import find_systemctl, restart_unit
 
@@ -28,7 +30,16 @@ _ROLLED_BACK = 8
 class _Restarting:
     yes: bool
     seconds: float
+    settling: float
     rollback: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _WayBack:
+    """A rollback because a unit did not come up: its transaction, and those that it undid, newest first."""
+
+    transaction: int
+    undone: tuple[int, ...]
 
 
 @click.command("ps")
@@ -48,7 +59,18 @@ class _Restarting:
     help="With --restart: how long a unit may take.",
 )
 @click.option(
-    "--rollback", is_flag=True, help="With --restart: roll back without asking if a unit does not come up."
+    "--settle",
+    type=click.FloatRange(0, 600),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --restart: for how long a unit has to stay up to count as up.",
+)
+@click.option(
+    "--rollback",
+    is_flag=True,
+    help="With --restart: roll back without asking if a unit does not come up; undoes everything since the oldest"
+    " transaction whose files it ran with.",
 )
 @click.pass_obj
 def _ps(
@@ -65,7 +87,7 @@ def _ps(
 
     NAME is a package; without one, all.
     """
-    asked = _Restarting(how["yes"], how["timeout"], how["rollback"])
+    asked = _Restarting(how["yes"], how["timeout"], how["settle"], how["rollback"])
     if (asked.yes or asked.rollback) and not restarts:
         raise UsageError("--yes and --rollback belong to --restart", remedy="pkg ps --help")
     if not restarts:
@@ -85,34 +107,38 @@ def _restart(
     for line in (*in_use_lines(found), *summary_of(found)):
         session.screen.say(line)
     problems: list[str] = []
-    rolled_back: int | None = None
+    way_back: _WayBack | None = None
     done: tuple[Restart, ...] = ()
     if units:
         systemctl = _insist_on_systemctl()
         _confirm(f"Restart {', '.join(map(shown, units))}?", yes=asked.yes)
 
         def restart_one(unit: str) -> str | None:
-            return restart_unit(systemctl, unit, asked.seconds)
+            return restart_unit(systemctl, unit, asked.seconds, asked.settling)
 
         done = restart(units, restart_one, lambda unit: session.screen.say(f"restarting {unit}"))
         failed = [one for one in done if one.problem is not None]
         if failed:
             problems = [f"{one.unit}: {one.problem}" for one in failed]
-            rolled_back = _go_back(session, failed, problems, restart_one, rollback=asked.rollback)
+            way_back = _go_back(session, failed, problems, restart_one, rollback=asked.rollback)
     left = look()
     document = {
         **document_of(left),
         "restarted": [one.unit for one in done],
         "by_hand": list(by_hand),
         "problems": problems,
-        "rolled_back": rolled_back,
+        "rolled_back": way_back and way_back.transaction,
+        "undone": list(way_back.undone) if way_back else [],
     }
     lines = [f"restarted {shown(one.unit)}" for one in done]
-    if rolled_back is not None:
-        lines.append(f"rolled back by transaction {rolled_back}; the units run again with the old files")
+    if way_back is not None:
+        lines.append(
+            f"rolled back by transaction {way_back.transaction}, which undid"
+            f" {', '.join(map(str, way_back.undone))}; the units run again with the old files"
+        )
     lines += [f"by hand: {shown(one)}" for one in by_hand]
     session.screen.done(document, [*lines, *summary_of(left)])
-    if rolled_back is not None:
+    if way_back is not None:
         return _ROLLED_BACK
     return IN_USE if exit_in_use and left.uses else 0
 
@@ -140,6 +166,19 @@ def _confirm(question: str, *, yes: bool) -> None:
         )
 
 
+def _undone(session: Session, oldest: int, problems: list[str]) -> tuple[TransactionRecord, ...]:
+    try:
+        with session.root() as root:
+            return undone_with(root, oldest)
+    except UnknownTransaction as error:
+        raise RestartFailed(
+            "units did not come up with the new files, and there is no way back",
+            details=(*problems, error.message),
+            root_state="the new files are in place",
+            remedy="look at `systemctl status` of the units",
+        ) from error
+
+
 def _go_back(
     session: Session,
     failed: list[Restart],
@@ -147,14 +186,18 @@ def _go_back(
     restart_one: Callable[[str], str | None],
     *,
     rollback: bool,
-) -> int:
-    """Roll back to the files that the units ran with, if that is wanted; return the transaction's number."""
+) -> _WayBack:
+    """Roll back to the files that the units ran with, if that is wanted."""
     oldest = min(number for one in failed for number in one.transactions)
     for line in problems:
         session.screen.say(f"did not come up: {line}")
-    wanted = rollback or (
-        sys.stdin.isatty() and click.confirm(f"Roll back to before transaction {oldest}?", err=True)
-    )
+    undone = _undone(session, oldest, problems)
+    session.screen.say(f"the way back to before transaction {oldest} undoes:")
+    for one in undone:
+        changes = ", ".join(" ".join(change_line(each, one.kind).split()) for each in one.packages)
+        session.screen.say(f"  transaction {one.id}: {changes or one.kind}")
+    question = f"Roll back to before transaction {oldest} ({len(undone)} transactions)?"
+    wanted = rollback or (sys.stdin.isatty() and click.confirm(question, err=True))
     if not wanted:
         raise RestartFailed(
             "units did not come up with the new files",
@@ -173,7 +216,7 @@ def _go_back(
             root_state=f"everything since transaction {oldest} was rolled back",
             remedy=f"look at `systemctl status {failed[0].unit}`",
         )
-    return receipt.transaction
+    return _WayBack(receipt.transaction, tuple(one.id for one in undone))
 
 
 COMMANDS = {"ps": _ps}

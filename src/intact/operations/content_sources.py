@@ -82,7 +82,8 @@ def _from_history(root: Root, database: Database, needed: Mapping[Digest, int], 
             continue
         with suppress(IntactError):  # what of the history is damaged is no source
             plan = read_retained_plan(root, record.id)
-            for _, place in replaced_files(root.disk, plan.steps).values():
+            replaced = replaced_files(root.disk, plan.steps).values()
+            for place in (one.place for one in replaced if one.place is not None):
                 seen = root.disk.observe(place)
                 wanted = _left(needed, found)
                 if seen is not None and seen.size in wanted.values():
@@ -153,12 +154,12 @@ def _copied(root: Root, file: HeldFile, *, copy: bool) -> Digest:
     """Copy what a process has under the name of its digest; return the digest."""
     with opened_held(file) as source:
         if not copy:
-            return copy_held(source, len)[0]
+            return copy_held(source, len).digest
         place = root.layout.rescued / "copy"
         if root.disk.observe(place) is not None:
             root.disk.remove_file(place)
         with root.disk.create_file(place) as writer:
-            digest, _ = copy_held(source, writer.write)
+            digest = copy_held(source, writer.write).digest
         target = root.layout.rescued / digest
         if root.disk.observe(target) is None:
             root.disk.move_new(place, target)

@@ -130,11 +130,12 @@ def execute(
 def _in_use(root: Root, number: int, steps: Sequence[Step]) -> tuple[UsesFound, tuple[str, ...]]:
     """Tell who still uses what has just been replaced; whatever goes wrong here, the transaction has happened."""
     try:
-        return find_in_use(root, (number,), known={number: steps}), ()
+        found = find_in_use(root, (number,), known={number: steps})
     except (IntactError, OSError) as error:
         return NOBODY, (f"who still uses what was replaced cannot be told: {_reason(error)}",)
     except KeyboardInterrupt:
         return NOBODY, ("the interruption came too late: everything was done by then",)
+    return found, found.unknown
 
 
 def _finish(

@@ -1,8 +1,8 @@
 """Acts. Which processes still use what was replaced or removed?
 
 The backups that the history keeps are the very files that were taken out of the root, so a process that has one of
-them, by device and inode, is a process that runs the old version. Where backups went while somebody had them, the note
-of `transaction/replaced` tells.
+them, by device and inode, is a process that runs the old version. `transaction/replaced` knows the originals where a
+backup is a copy, and what somebody still had when its backup went.
 
 A process is looked at twice, and its start time before and after: a number that was given to another process meanwhile
 shows.
@@ -37,11 +37,12 @@ from intact.system.process_facts import (
 )
 from intact.system.processes import find_uses, has_kept
 from intact.transaction.plan_text import Step
-from intact.transaction.replaced import outlived_files, packages_before, replaced_files
+from intact.transaction.replaced import outlived_files, packages_before, replaced_files, unrecognisable
 
 __all__ = ["NOBODY", "InUse", "UsesFound", "find_in_use"]
 
 _SECONDS_FOR_COMMANDS = 0.5
+_MOST_HIDDEN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,17 @@ class UsesFound:
         uses: sorted by process.
         looked_at: number of processes.
         hidden: number of processes that could not be looked into, or not fully.
-        notes: what could not be known, a line each.
+        hidden_pids: some of them.
+        notes: who may not have been seen, a line each.
+        unknown: which old files could not be looked for, a line each; among the notes, too.
     """
 
     uses: tuple[InUse, ...] = ()
     looked_at: int = 0
     hidden: int = 0
+    hidden_pids: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 NOBODY = UsesFound()
@@ -86,8 +91,8 @@ NOBODY = UsesFound()
 class _OldFile:
     transaction: int
     location: RelPath
-    place: RelPath | None
-    owner: tuple[str, str] = ("", "")
+    path: str | None
+    owner: tuple[str, str] | None = None
     content: tuple[int, int] | None = None
 
 
@@ -112,9 +117,8 @@ def find_in_use(
     _insist_on_known(root, transactions or (), packages)
     files, notes = _old_files(root, transactions, known)
     if not files:
-        return replace(NOBODY, notes=tuple(notes))
-    top = root.disk.host_path(ROOT)
-    wanted = {one: None if old.place is None else f"{top}/{old.place}" for one, old in files.items()}
+        return replace(NOBODY, notes=tuple(notes), unknown=tuple(notes))
+    wanted = {one: old.path for one, old in files.items()}
     try:
         seen = find_uses(wanted)
     except OSError as error:
@@ -136,7 +140,9 @@ def find_in_use(
         ),
         looked_at=seen.looked_at,
         hidden=len(seen.hidden),
+        hidden_pids=tuple(sorted(seen.hidden)[:_MOST_HIDDEN]),
         notes=(*notes, *([limited] if limited else [])),
+        unknown=tuple(notes),
     )
 
 
@@ -176,13 +182,32 @@ def _old_files(
         except IntactError as error:
             notes.append(f"what transaction {number} replaced cannot be told: {error.message}")
             continue
-        for identity, (location, place) in replaced_files(root.disk, steps).items():
-            found.setdefault(identity, _OldFile(number, location, place))
+        notes += _note_replaced(root, number, steps, found)
     for identity, one in outlived_files(root.disk, root.layout).items():
         if transactions is None or one.transaction in transactions:
             owner, content = (one.package, one.version), (one.size, one.mtime_ns)
             found.setdefault(identity, _OldFile(one.transaction, one.location, None, owner, content))
     return found, notes
+
+
+def _note_replaced(
+    root: Root, number: int, steps: Sequence[Step], found: dict[Identity, _OldFile]
+) -> list[str]:
+    top = root.disk.host_path(ROOT)
+    files = replaced_files(root.disk, steps)
+    for identity, old in files.items():
+        if old.place is None:
+            found.setdefault(identity, _OldFile(number, old.location, None, content=(old.size, old.mtime_ns)))
+        else:
+            found.setdefault(identity, _OldFile(number, old.location, f"{top}/{old.place}"))
+    changing = unrecognisable(root.disk, files)
+    if not changing:
+        return []
+    told = (
+        f"who uses what transaction {number} replaced cannot be told for {len(changing)} files"
+        f" (/{changing[0]}, …): their filesystem gives a file another inode number at each look"
+    )
+    return [told]
 
 
 def _is_it(use: Use, old: _OldFile) -> bool:
@@ -213,9 +238,9 @@ def _processes(
 def _owners(
     root: Root, files: Mapping[Identity, _OldFile], notes: list[str]
 ) -> dict[Identity, tuple[str, str]]:
-    found = {identity: old.owner for identity, old in files.items()}
-    for number in sorted({old.transaction for old in files.values() if old.place is not None}):
-        own = {identity: old for identity, old in files.items() if old.transaction == number and old.place}
+    found = {identity: old.owner or ("", "") for identity, old in files.items()}
+    for number in sorted({old.transaction for old in files.values() if old.owner is None}):
+        own = {one: old for one, old in files.items() if old.transaction == number and old.owner is None}
         try:
             owners = packages_before(root.disk, root.layout, number, [old.location for old in own.values()])
         except (DatabaseDamaged, MachineError) as error:

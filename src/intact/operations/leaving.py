@@ -19,15 +19,18 @@ _ROW = struct.Struct("<IIIQqQQ")  # mode, uid, gid, size, mtime_ns, inode, links
 _NOT_VOUCHED_FOR = bytes(_ROW.size)  # no file has inode number 0
 
 
-def still_as_installed(disk: Disk, entries: Sequence[OwnedEntry]) -> dict[RelPath, Observed]:
+def still_as_installed(
+    disk: Disk, entries: Sequence[OwnedEntry], *, xattrs: bool = False
+) -> dict[RelPath, Observed]:
     """Describe the files among these whose content is what was installed, with its digest.
 
     Args:
-        entries: regular files without extended attributes.
+        entries: regular files that were installed without extended attributes.
+        xattrs: leave out those that have some now.
     """
 
     def look(part: range, _progress: Callable[[int], None]) -> bytes:
-        return b"".join(_row(disk, entries[number]) for number in part)
+        return b"".join(_row(disk, entries[number], xattrs=xattrs) for number in part)
 
     found: dict[RelPath, Observed] = {}
     for part, answer in in_parts(len(entries), look):
@@ -43,8 +46,14 @@ def still_as_installed(disk: Disk, entries: Sequence[OwnedEntry]) -> dict[RelPat
     return found
 
 
-def _row(disk: Disk, entry: OwnedEntry) -> bytes:
-    seen = disk.observe_whole(entry.location, size=entry.size)
-    if seen is None or seen.kind is not Kind.FILE or seen.digest is None or seen.digest != entry.digest:
+def _row(disk: Disk, entry: OwnedEntry, *, xattrs: bool) -> bytes:
+    seen = disk.observe_whole(entry.location, xattrs=xattrs, size=entry.size)
+    if (
+        seen is None
+        or seen.xattrs
+        or seen.kind is not Kind.FILE
+        or seen.digest is None
+        or seen.digest != entry.digest
+    ):
         return _NOT_VOUCHED_FOR
     return _ROW.pack(seen.mode, seen.uid, seen.gid, seen.size, seen.mtime_ns, seen.inode, seen.links)

@@ -18,11 +18,11 @@ from intact.operations.known import insist_on_installed
 from intact.operations.receipt import Receipt
 from intact.operations.retaining import read_settings
 from intact.operations.root import Environment, Root
-from intact.operations.survey import observe_locations, survey_terrain, with_rights
+from intact.operations.survey import Obstacle, in_the_way, observe_locations, survey_terrain, with_rights
 from intact.operations.trusting import read_trust_store
 from intact.operations.ways import open_ways
 from intact.plan.assemble import assemble
-from intact.plan.repairing import Repair, decide_repair, is_broken, needed_content
+from intact.plan.repairing import Repair, decide_repair, is_apart, is_broken, needed_content
 from intact.plan.sharing import decisive, is_as_somebody_says
 from intact.state.database import Database
 from intact.transaction.deleting import drop_tree
@@ -54,12 +54,14 @@ class Repaired:
         sources: where the content of each path came from, by path; a path that needed none is not named.
         left: what could not be repaired, a line each.
         edited: configuration files that were left as they are.
+        deleted: configuration files that somebody has deleted, and that were not brought back.
     """
 
     receipt: Receipt
     sources: tuple[tuple[str, str], ...]
     left: tuple[str, ...]
     edited: tuple[str, ...]
+    deleted: tuple[str, ...]
 
 
 def repair(
@@ -94,8 +96,12 @@ def repair(
     with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
         insist_on_installed(database, names)
         entries = _entries(root, database, names)
-        observed = observe_locations(root.disk, entries, {at: [one] for at, one in entries.items()})
-        broken = [one for at, one in entries.items() if is_broken(one, observed[at])]
+        owned = {at: [one] for at, one in entries.items()}
+        observed = observe_locations(root.disk, entries, owned, rights=True)
+        unreachable = _unreachable(root, entries, observed)
+        blocked = _blocked(unreachable, entries, config=options.config)
+        entries = {at: one for at, one in entries.items() if at not in unreachable}
+        broken = _broken(entries, observed)
         wanted = _with_other_names(entries, [one for one in broken if options.config or not one.config])
         needed = needed_content(wanted, observed)
         try:
@@ -115,9 +121,13 @@ def repair(
         for one in wanted
         if one.digest in found.sources and one.location in changed
     ]
-    left_alone = [one for one in broken if one.config and not options.config]
+    left_alone = [one.location for one in broken if one.config and not options.config]
     return Repaired(
-        receipt, tuple(origins), _left(decided, versions), tuple(f"/{one.location}" for one in left_alone)
+        receipt,
+        tuple(origins),
+        (*_left(decided, versions), *blocked),
+        edited=tuple(f"/{at}" for at in left_alone if observed[at] is not None),
+        deleted=tuple(f"/{at}" for at in left_alone if observed[at] is None),
     )
 
 
@@ -138,6 +148,54 @@ def _entries(root: Root, database: Database, names: Sequence[str]) -> dict[RelPa
         else:
             found[at] = decisive(entries)
     return dict(sorted(found.items()))
+
+
+def _broken(
+    entries: Mapping[RelPath, OwnedEntry], observed: Mapping[RelPath, Observed | None]
+) -> list[OwnedEntry]:
+    return [
+        one
+        for at, one in entries.items()
+        if is_broken(one, observed[at])
+        or (
+            one.hardlink is not None
+            and is_apart(one, entries.get(one.hardlink), observed[at], observed.get(one.hardlink))
+        )
+    ]
+
+
+def _unreachable(
+    root: Root, entries: Mapping[RelPath, OwnedEntry], observed: Mapping[RelPath, Observed | None]
+) -> dict[RelPath, Obstacle]:
+    """Say what is in the way of each missing path, apart from what a directory will take the place of."""
+    parents: dict[RelPath, Obstacle | None] = {}
+    found = {}
+    for at in (at for at, seen in observed.items() if seen is None):
+        if at.parent not in parents:
+            parents[at.parent] = in_the_way(root.disk, at)
+        obstacle = parents[at.parent]
+        if obstacle is not None and not _gives_way(entries.get(obstacle.location), obstacle.seen):
+            found[at] = obstacle
+    return found
+
+
+def _gives_way(owned: OwnedEntry | None, seen: Observed) -> bool:
+    return owned is not None and owned.kind is Kind.DIRECTORY and is_broken(owned, seen)
+
+
+def _blocked(
+    unreachable: Mapping[RelPath, Obstacle], entries: Mapping[RelPath, OwnedEntry], *, config: bool
+) -> list[str]:
+    """Name each obstacle once, with what is behind it."""
+    behind: dict[Obstacle, list[RelPath]] = {}
+    for at, obstacle in unreachable.items():
+        if config or not entries[at].config:
+            behind.setdefault(obstacle, []).append(at)
+    return [
+        f"/{obstacle.location}: {obstacle.what} stands where the directory was, so what packages have below it was not"
+        f" repaired ({len(paths)} paths, the first is /{paths[0]}); put the directory back first"
+        for obstacle, paths in behind.items()
+    ]
 
 
 def _with_other_names(

@@ -5,21 +5,32 @@ so, and the answer tells: that is not proven.
 """
 
 import os
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from intact.model.entries import Digest
-from intact.model.errors import IntactError, machine_error
-from intact.model.objects import Kind
-from intact.model.paths import RelPath
+from intact.model.errors import Conflict, IntactError, machine_error
+from intact.model.objects import Identity, Kind
+from intact.model.paths import PathFault, RelPath
 from intact.model.values import dataclass
 from intact.operations.asking import owners_of
 from intact.operations.root import Root
 from intact.system.hostfiles import replace_file
-from intact.system.process_content import HeldFile, copy_held, held_files, name_in_proc, opened_held
+from intact.system.process_content import (
+    HeldFile,
+    copy_held,
+    held_at,
+    held_files,
+    name_in_proc,
+    opened_held,
+)
 
 __all__ = ["NotRescued", "Rescued", "rescue"]
+
+_LARGE = 1 << 28  # bytes; what is larger is not read only to be told apart
+_Recorded = dict[Digest, tuple[int, str]]
 
 
 class NotRescued(IntactError):
@@ -35,7 +46,9 @@ class Rescued:
         link: where in /proc.
         size: in bytes.
         package: whose digest proves the content; None if nothing proves it.
+        differs_from: the package that has another content for this path; None if none has any.
         was_stable: nobody wrote to the file while it was copied.
+        growth: by how many bytes it grew meanwhile, which are not in the copy.
     """
 
     pid: int
@@ -43,14 +56,17 @@ class Rescued:
     size: int
     digest: Digest
     package: str | None
+    differs_from: str | None
     was_stable: bool
+    growth: int
 
 
-def rescue(root: Root, path: RelPath, output: Path, pid: int | None = None) -> Rescued:
+def rescue(root: Root, name: Path, output: Path, pid: int | None = None) -> Rescued:
     """Copy what a process still has of a file to `output`, which is replaced as a whole or not at all.
 
     Args:
-        path: the file, as a path of the root.
+        name: the file, as a path of the host, whether or not it could be in a package; or what a process has, as
+            ``/proc/PID/fd/N``, ``/proc/PID/exe`` or a name in ``/proc/PID/map_files``.
         pid: take it from this process.
 
     Raises:
@@ -58,40 +74,61 @@ def rescue(root: Root, path: RelPath, output: Path, pid: int | None = None) -> R
         MachineError: the system refused; `output` is as it was.
     """
     try:
-        shown = name_in_proc(Path(root.path) / path)
-        recorded = {
-            one.digest: (one.size, one.package)
-            for one in owners_of(root, path)
-            if one.kind is Kind.FILE and one.digest is not None
-        }
-        proven = _proven(recorded, pid)
-        if proven is not None:
-            file, digest = proven
-            return _copy(file, output, digest, recorded[digest][1])
-        return _copy(_only(_named(shown, pid), shown), output, None, None)
+        held = held_at(str(name))
+        if held is not None:
+            return _copy(held, output, _recorded(root, Path(held.shown)))
+        recorded = _recorded(root, name)
+        held = _proven(recorded, pid)
+        if held is None:
+            shown = name_in_proc(name)
+            held = _only(_named(shown, pid), shown, output)
+            return _copy(held, output, recorded)
+        return _copy(held, output, recorded, must_be_proven=True)
     except OSError as error:
-        raise machine_error("copy", error, f"/{path}") from error
+        raise machine_error("copy", error, str(name)) from error
 
 
-def _proven(recorded: "dict[Digest, tuple[int, str]]", pid: int | None) -> tuple[HeldFile, Digest] | None:
+def _recorded(root: Root, name: Path) -> _Recorded:
+    """Return size and package of each content that packages have for a path."""
+    for top in (Path(root.path), Path(root.path).resolve()):
+        if name.is_relative_to(top):
+            try:
+                owners = owners_of(root, RelPath.parse(str(name.relative_to(top))))
+            except (
+                PathFault,
+                Conflict,
+            ):  # no package has such a name, or others could lead us astray on the way to it
+                continue
+            return {
+                one.digest: (one.size, one.package)
+                for one in owners
+                if one.kind is Kind.FILE and one.digest is not None
+            }
+    return {}
+
+
+def _proven(recorded: _Recorded, pid: int | None) -> HeldFile | None:
     """Find a file whose content is the one that was installed; read to know, whatever it is called."""
     if not recorded:
         return None
     seen = set()
-    for file in held_files(
-        sizes={size for size, _ in recorded.values()}, pids=None if pid is None else {pid}
-    ):
+    sizes = {size for size, _ in recorded.values()}
+    for file in held_files(sizes=sizes, pids=None if pid is None else {pid}):
         if file.identity in seen:
             continue
         seen.add(file.identity)
         try:
-            with opened_held(file) as source:
-                digest, _ = copy_held(source, len)
+            digest = _digest(file)
         except OSError:  # the process has ended, or we may not look
             continue
         if digest in recorded:
-            return file, digest
+            return file
     return None
+
+
+def _digest(file: HeldFile) -> Digest:
+    with opened_held(file) as source:
+        return copy_held(source, len).digest
 
 
 def _named(shown: str, pid: int | None) -> list[HeldFile]:
@@ -99,7 +136,7 @@ def _named(shown: str, pid: int | None) -> list[HeldFile]:
     return [one for one in files if one.shown == shown and one.is_deleted]
 
 
-def _only(found: Sequence[HeldFile], shown: str) -> HeldFile:
+def _only(found: Sequence[HeldFile], shown: str, output: Path) -> HeldFile:
     if not found:
         raise NotRescued(
             "no process that may be looked into has a deleted file of this name",
@@ -111,26 +148,71 @@ def _only(found: Sequence[HeldFile], shown: str) -> HeldFile:
         raise NotRescued(
             "several deleted files had this name",
             path=shown,
-            details=[f"process {one.pid}: {one.size} bytes ({one.link})" for one in found],
+            details=_candidates(found, output),
             root_state="as it was",
-            remedy="name the process with --pid",
+            remedy="choose one of the files above, and type its command",
         )
     return found[0]
 
 
+def _candidates(found: Iterable[HeldFile], output: Path) -> list[str]:
+    """Describe each file once, with the command that rescues it."""
+    files: dict[Identity, HeldFile] = {}
+    for one in found:
+        files.setdefault(one.identity, one)
+    return [
+        f"process {one.pid}: {one.size} bytes, {_content(one)}:"
+        f" pkg rescue {one.link} -o {shlex.quote(str(output))}"
+        for one in files.values()
+    ]
+
+
+def _content(file: HeldFile) -> str:
+    if file.size > _LARGE:
+        return "too large to be read for a digest"
+    try:
+        return f"sha256 {_digest(file)}"
+    except OSError as error:
+        return f"not readable ({error.strerror})"
+
+
 def _mode(source: BinaryIO) -> int:
     """Let nobody read the copy who could not read the file; and no copy gets its set-id bits."""
-    return os.fstat(source.fileno()).st_mode & 0o777
+    status = os.fstat(source.fileno())
+    mode = status.st_mode & 0o777
+    return mode if os.geteuid() == 0 or status.st_gid in {os.getegid(), *os.getgroups()} else mode & ~0o070
 
 
-def _copy(file: HeldFile, output: Path, wanted: Digest | None, package: str | None) -> Rescued:
+def _give_owner(source: BinaryIO, target: BinaryIO) -> None:
+    """Give the copy the file's owner and group, as far as we may; its rights mean the same people then."""
+    status = os.fstat(source.fileno())
+    if os.geteuid() == 0:
+        os.fchown(target.fileno(), status.st_uid, status.st_gid)
+    elif status.st_gid in {os.getegid(), *os.getgroups()}:
+        os.fchown(target.fileno(), -1, status.st_gid)
+
+
+def _copy(file: HeldFile, output: Path, recorded: _Recorded, *, must_be_proven: bool = False) -> Rescued:
     with opened_held(file) as source, replace_file(output, _mode(source)) as target:
-        digest, was_stable = copy_held(source, target.write)
-        if wanted is not None and digest != wanted:
+        _give_owner(source, target)
+        copied = copy_held(source, target.write, lambda count: target.seek(count, os.SEEK_CUR))
+        target.truncate()  # a hole at the end
+        if must_be_proven and copied.digest not in recorded:
             raise NotRescued(
                 "the file was changed while it was copied",
                 path=file.link,
                 root_state="nothing was written",
                 remedy="run the same command again",
             )
-    return Rescued(file.pid, file.link, file.size, digest, package, was_stable)
+    _, package = recorded.get(copied.digest, (0, None))
+    others = sorted({one for _, one in recorded.values()})
+    return Rescued(
+        file.pid,
+        file.link,
+        copied.size,
+        copied.digest,
+        package,
+        ", ".join(others) if others and package is None else None,
+        copied.was_stable,
+        copied.growth,
+    )

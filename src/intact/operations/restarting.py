@@ -4,13 +4,16 @@ import os
 from collections.abc import Callable, Iterable
 
 from intact.model.errors import IntactError
+from intact.model.installed import TransactionRecord
 from intact.model.processes import Keeper
 from intact.model.values import dataclass
 from intact.operations.in_use import InUse
+from intact.operations.rollback import choose_undone
+from intact.operations.root import Root
 from intact.plan.keepers import keeper_of, remedy_of, restart_obstacle
 from intact.system.process_facts import control_groups
 
-__all__ = ["Restart", "RestartFailed", "restart", "units_to_restart"]
+__all__ = ["Restart", "RestartFailed", "restart", "undone_with", "units_to_restart"]
 
 
 class RestartFailed(IntactError):
@@ -66,3 +69,13 @@ def restart(
         tell(unit)
         found.append(Restart(unit, restart_one(unit), transactions))
     return tuple(found)
+
+
+def undone_with(root: Root, oldest: int) -> tuple[TransactionRecord, ...]:
+    """Return every transaction that the way back to before `oldest` undoes, newest first, of other packages, too.
+
+    Raises:
+        UnknownTransaction: there is no way back to there.
+    """
+    with root.database() as database:
+        return choose_undone(database.history(), oldest)

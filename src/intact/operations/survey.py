@@ -9,14 +9,14 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
-from intact.model.values import replace
+from intact.model.values import dataclass, replace
 from intact.operations.leaving import still_as_installed
 from intact.plan.assemble import Terrain
 from intact.plan.change import Change
 from intact.state.layout import mount_of
 from intact.system.port import Disk
 
-__all__ = ["observe_locations", "survey_terrain", "with_rights"]
+__all__ = ["Obstacle", "in_the_way", "observe_locations", "survey_terrain", "with_rights"]
 
 _MANY = 2000  # files for which it is worth to ask others
 _OVERLAYFS = 0x794C7630
@@ -28,6 +28,8 @@ def observe_locations(
     locations: Iterable[RelPath],
     owned: Mapping[RelPath, Sequence[OwnedEntry]],
     staying: Container[RelPath] = (),
+    *,
+    rights: bool = False,
 ) -> dict[RelPath, Observed | None]:
     """Describe what stands at each location, files with their digest.
 
@@ -37,10 +39,11 @@ def observe_locations(
     Args:
         owned: what the database says about the locations.
         staying: locations whose content does not change, so that a quick look is enough.
+        rights: extended attributes of all files, too, and not only where a package brought some.
     """
     found: dict[RelPath, Observed | None] = {}
     files = [owners[0] for at, owners in owned.items() if at not in staying and _is_plain_file(owners[0])]
-    vouched_for = still_as_installed(disk, files) if len(files) >= _MANY else {}
+    vouched_for = still_as_installed(disk, files, xattrs=rights) if len(files) >= _MANY else {}
     for location in sorted(dict.fromkeys(locations)):  # in order for the most part, unlike a set
         if location.parent in found and found[location.parent] is None:  # parents sort before what is in them
             found[location] = None
@@ -49,7 +52,7 @@ def observe_locations(
             found[location] = vouched_for[location]
             continue
         before = owned.get(location)
-        has_rights = bool(before and before[0].xattrs)
+        has_rights = rights or bool(before and before[0].xattrs)
         known = (
             _untouched(disk, location, before[0], xattrs=has_rights)
             if before and location in staying
@@ -70,6 +73,34 @@ def _untouched(disk: Disk, location: RelPath, owned: OwnedEntry, *, xattrs: bool
     if seen is None or owned.digest is None or not _is_untouched(owned, seen):
         return None
     return seen.with_digest(owned.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What stands where a directory should be."""
+
+    location: RelPath
+    seen: Observed
+
+    @property
+    def what(self) -> str:
+        """Say it for people."""
+        is_link = self.seen.kind is Kind.SYMLINK
+        return f"a link to {self.seen.target}" if is_link else f"a {self.seen.kind.value}"
+
+
+def in_the_way(disk: Disk, location: RelPath) -> Obstacle | None:
+    """Return what stands where a directory on the way to `location` should be; None if nothing does.
+
+    A link to a directory is in the way, too: what lies behind it is not what was put at `location`.
+    """
+    for directory in location.ancestors:
+        seen = disk.observe(directory)
+        if seen is None:
+            return None
+        if seen.kind is not Kind.DIRECTORY:
+            return Obstacle(directory, seen)
+    return None
 
 
 def _is_untouched(owned: OwnedEntry, seen: Observed) -> bool:

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 
+from intact.model.entries import Xattrs
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
 from intact.model.values import dataclass
 from intact.operations.known import insist_on_installed
 from intact.operations.root import Environment, Root
+from intact.operations.survey import in_the_way
+from intact.plan.repairing import differing_rights, is_apart
 from intact.plan.sharing import is_as_somebody_says
 from intact.system.forks import in_parts
 
@@ -22,7 +25,8 @@ class Difference:
     """One path that is not as it was installed.
 
     Attributes:
-        what: ``missing``, ``type``, ``content``, ``target``, ``mode``, ``owner`` or ``rights``.
+        what: ``missing``, ``unreachable``, ``type``, ``content``, ``target``, ``mode``, ``owner``, ``rights`` (extended
+            attributes) or ``hardlink``.
         expected: as text, for people.
         is_config: a local edit of a configuration file, which is nobody's fault.
     """
@@ -78,13 +82,18 @@ def _all_differences(
     root: Root, entries: Sequence[OwnedEntry], environment: Environment
 ) -> Iterator[tuple[int, list[Difference]]]:
     """Yield the number of each entry that has differences, with them; several processes look."""
+    firsts = {(one.package, one.hardlink) for one in entries if one.hardlink is not None}
+    files = {at: one for one in entries if (at := (one.package, one.location)) in firsts}
 
     def look(part: range, progress: Callable[[int], None]) -> bytes:
         found = []
         for number in part:
             if number % _TOLD == 0:
                 progress(number - part.start)
-            differences = _differences(root, entries[number])
+            entry = entries[number]
+            differences = _differences(root, entry)
+            if entry.hardlink is not None and not differences:
+                differences = _separation(root, entry, files.get((entry.package, entry.hardlink)))
             if differences:
                 found.append([number, [[one.what, one.expected, one.found] for one in differences]])
         return json.dumps(found).encode()
@@ -99,9 +108,10 @@ def _all_differences(
 
 
 def _differences(root: Root, entry: OwnedEntry) -> list[Difference]:
-    seen = root.disk.observe_whole(entry.location, xattrs=bool(entry.xattrs), size=entry.size)
+    is_file = entry.kind is Kind.FILE
+    seen = root.disk.observe_whole(entry.location, xattrs=is_file or bool(entry.xattrs), size=entry.size)
     if seen is None:
-        return [_difference(entry, "missing", entry.kind.value, "nothing")]
+        return [_absence(root, entry)]
     if seen.kind is not entry.kind and not _is_linked_directory(entry, seen):
         return [_difference(entry, "type", entry.kind.value, seen.kind.value)]
     found = []
@@ -110,14 +120,35 @@ def _differences(root: Root, entry: OwnedEntry) -> list[Difference]:
     if entry.kind is not Kind.SYMLINK and seen.kind is not Kind.SYMLINK:
         if seen.mode != entry.mode:
             found.append(_difference(entry, "mode", f"{entry.mode:04o}", f"{seen.mode:04o}"))
-        missing = sorted({name for name, _ in entry.xattrs} - {name for name, _ in seen.xattrs})
-        if missing:
-            found.append(_difference(entry, "rights", ", ".join(missing), "nothing"))
+        found += [
+            _difference(entry, "rights", _attribute(entry.xattrs, name), _attribute(seen.xattrs, name))
+            for name in differing_rights(entry, seen)
+        ]
     if (seen.uid, seen.gid) != (entry.uid, entry.gid):
         found.append(_difference(entry, "owner", f"{entry.uid}:{entry.gid}", f"{seen.uid}:{seen.gid}"))
     if entry.kind is Kind.FILE:
         found += _content_difference(entry, seen)
     return found
+
+
+def _attribute(xattrs: Xattrs, name: str) -> str:
+    value = dict(xattrs).get(name)
+    return f"no {name}" if value is None else f"{name} ({value.hex()})"
+
+
+def _separation(root: Root, entry: OwnedEntry, first: OwnedEntry | None) -> list[Difference]:
+    seen = root.disk.observe(entry.location)
+    seen_first = None if first is None else root.disk.observe(first.location)
+    if not is_apart(entry, first, seen, seen_first):
+        return []
+    return [_difference(entry, "hardlink", f"a further name of /{entry.hardlink}", "a file of its own")]
+
+
+def _absence(root: Root, entry: OwnedEntry) -> Difference:
+    obstacle = in_the_way(root.disk, entry.location)
+    if obstacle is None:
+        return _difference(entry, "missing", entry.kind.value, "nothing")
+    return _difference(entry, "unreachable", f"the directory /{obstacle.location}", obstacle.what)
 
 
 def _is_linked_directory(entry: OwnedEntry, seen: Observed) -> bool:
@@ -134,5 +165,5 @@ def _content_difference(entry: OwnedEntry, seen: Observed) -> list[Difference]:
 
 
 def _difference(entry: OwnedEntry, what: str, expected: str, found: str) -> Difference:
-    is_config = entry.config and what in {"content", "missing", "mode", "owner"}
+    is_config = entry.config and what in {"content", "missing", "unreachable", "mode", "owner"}
     return Difference(entry.package, f"/{entry.location}", what, expected, found, is_config)

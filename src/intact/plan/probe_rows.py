@@ -23,6 +23,7 @@ _ANSWERS: Final = MappingProxyType(
     }
 )
 _UNTRIED: Final = "This could not be tried here."
+_FULL: Final = "There is no room here for the trial; make some, and run it again."
 _LACKING: Final = "The system refuses it."
 
 
@@ -35,16 +36,24 @@ QUESTIONS: Final = tuple(_QUESTIONS)
 def row_of(key: str, outcome: Outcome) -> Row:
     """Put the outcome of an experiment into words."""
     asked = _QUESTIONS[key]
-    default = _UNTRIED if outcome.result is Result.UNTRIED else _LACKING
     return Row(
         key=key,
         topic=asked.topic,
         question=asked.question,
         outcome=outcome,
         answer=_answer(asked, outcome),
-        explanation=asked.meanings.get(outcome.result, default),
+        explanation=_explanation(asked, outcome),
         matters=asked.matters,
     )
+
+
+def _explanation(asked: Question, outcome: Outcome) -> str:
+    if outcome.result is not Result.UNTRIED:
+        return asked.meanings.get(outcome.result, _LACKING)
+    if outcome.errno in {"ENOSPC", "EDQUOT"}:
+        return _FULL
+    # What a question says of this was written for a trial that was left out, not for one that failed.
+    return _UNTRIED if outcome.errno else asked.meanings.get(outcome.result, _UNTRIED)
 
 
 def _answer(asked: Question, outcome: Outcome) -> str:

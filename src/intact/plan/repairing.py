@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from intact.model.entries import Digest
 from intact.model.installed import OwnedEntry
 from intact.model.objects import (
+    CAPABILITY,
     Attributes,
     Kind,
     LiveContent,
@@ -23,7 +24,7 @@ from intact.model.paths import RelPath
 from intact.model.values import dataclass, field
 from intact.plan.change import AttributeChange, Change
 
-__all__ = ["Repair", "decide_repair", "is_broken", "needed_content"]
+__all__ = ["Repair", "decide_repair", "differing_rights", "is_apart", "is_broken", "needed_content"]
 
 
 @dataclass(slots=True)
@@ -53,11 +54,32 @@ def is_broken(entry: OwnedEntry, seen: Observed | None) -> bool:
         return True
     if entry.kind is Kind.SYMLINK:
         return seen.target != entry.target
-    return (
-        seen.mode != entry.mode
-        or _has_other_content(entry, seen)
-        or not set(entry.xattrs) <= set(seen.xattrs)
-    )
+    return seen.mode != entry.mode or _has_other_content(entry, seen) or bool(differing_rights(entry, seen))
+
+
+def differing_rights(entry: OwnedEntry, seen: Observed) -> list[str]:
+    """Name the extended attributes that are missing, or have another value, or give a right that nobody gave.
+
+    Any other attribute that was added is somebody's remark.
+    """
+    wanted, there = dict(entry.xattrs), dict(seen.xattrs)
+    names = wanted.keys() | ({CAPABILITY} if entry.kind is Kind.FILE else set())
+    return sorted(name for name in names if wanted.get(name) != there.get(name))
+
+
+def is_apart(
+    entry: OwnedEntry, first: OwnedEntry | None, seen: Observed | None, seen_first: Observed | None
+) -> bool:
+    """Tell whether two names were put there as one file (hardlinks) and are two now.
+
+    Args:
+        first: the entry of the name that `entry` is a further name of; None if there is none.
+    """
+    if first is None or seen is None or seen_first is None:
+        return False
+    # A filesystem without hardlinks got copies, with inodes of their own.
+    were_one = entry.hardlink == first.location and entry.inode == first.inode
+    return were_one and seen.kind is seen_first.kind is Kind.FILE and seen.inode != seen_first.inode
 
 
 def _has_other_content(entry: OwnedEntry, seen: Observed) -> bool:
@@ -96,9 +118,15 @@ def decide_repair(
     for entry in entries:
         groups.setdefault(entry.hardlink or entry.location, []).append(entry)
     for names in groups.values():
-        if any(is_broken(one, observed.get(one.location)) for one in names):
+        if any(is_broken(one, observed.get(one.location)) for one in names) or _are_apart(names, observed):
             _repair_names(names, observed, source, is_empty, repair)
     return repair
+
+
+def _are_apart(names: Sequence[OwnedEntry], observed: Mapping[RelPath, Observed | None]) -> bool:
+    first, *others = sorted(names, key=lambda one: one.hardlink is not None)
+    seen = observed.get(first.location)
+    return any(is_apart(one, first, observed.get(one.location), seen) for one in others)
 
 
 def _repair_names(

@@ -91,12 +91,23 @@ SEEN_COLUMNS: Final = "name, version, minimum_secure"
 Row = tuple[Any, ...]
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
+_INODES: Final = 1 << 64  # overlayfs with xino gives numbers of 2^63 and more; SQLite's integers have a sign
 
 
 def _number(value: Any) -> int:  # noqa: ANN401  SQLite keeps any type in any column
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r} is not a number")
     return value
+
+
+def _folded(inode: int) -> int:
+    return inode - _INODES if inode >= _INODES // 2 else inode
+
+
+def _inode(value: Any) -> int:  # noqa: ANN401  as above
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is not a number")
+    return value % _INODES
 
 
 def _second(value: Any) -> int:  # noqa: ANN401  as above
@@ -196,7 +207,7 @@ def entry_to_row(entry: OwnedEntry) -> Row:
         entry.gid,
         entry.size,
         entry.mtime_ns,
-        entry.inode,
+        _folded(entry.inode),
         None if entry.digest is None else bytes.fromhex(entry.digest),
         # A target may hold any bytes (lone surrogates, PEP 383), which SQLite's TEXT cannot; JSON can.
         json.dumps(entry.target) if entry.target else "",
@@ -225,7 +236,7 @@ def entry_from_row(row: Row) -> OwnedEntry:
         xattrs,
         hardlink,
     ) = row
-    for value in (mode, uid, gid, size, inode):
+    for value in (mode, uid, gid, size):
         if type(value) is not int or value < 0:
             raise ValueError(f"{value!r} is not a number")
     place = RelPath.parse(location)
@@ -239,7 +250,7 @@ def entry_from_row(row: Row) -> OwnedEntry:
         gid=gid,
         size=size,
         mtime_ns=None if mtime_ns is None else operator.index(mtime_ns),
-        inode=inode,
+        inode=_inode(inode),
         digest=None if digest is None else _digest(digest.hex()),
         target=str(json.loads(target)) if target else "",
         config=bool(config),

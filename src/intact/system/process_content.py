@@ -5,23 +5,28 @@ made by O_TMPFILE. So its content is copied, for as long as the process has it. 
 text of a link in /proc is a hint for people, and proves nothing.
 """
 
+import errno
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from intact.model.entries import Digest
 from intact.model.objects import Identity
 from intact.model.values import dataclass
-from intact.system.processes import each_once, entry_of, processes_listed
+from intact.system.processes import descriptor_tables, each_once, entry_of, processes_listed
 from intact.system.syscalls import cached_status
 
-__all__ = ["HeldFile", "copy_held", "held_files", "name_in_proc", "opened_held"]
+__all__ = ["Copied", "HeldFile", "copy_held", "held_at", "held_files", "name_in_proc", "opened_held"]
 
 _PIECE = 1 << 20
+_BLOCK = 1 << 16
+_NOTHING = bytes(_BLOCK)
+_LINK = re.compile(r"/proc/(\d+)/(?:task/\d+/)?(exe|map_files|fd)(?:/[0-9a-f-]+)?")
 _DELETED = " (deleted)"
 
 
@@ -57,7 +62,7 @@ def held_files(
     Raises:
         OSError: there is no /proc.
     """
-    for pid in each_once(processes_listed):
+    for pid in _ourselves_last(each_once(processes_listed)):
         if pids is not None and pid not in pids:
             continue
         seen: set[Identity] = set()
@@ -67,20 +72,48 @@ def held_files(
                 if not stat.S_ISREG(mode) or identity in seen or (sizes is not None and size not in sizes):
                     continue
                 seen.add(identity)
-                shown = os.readlink(link)
-                # A live file may have a name that ends like the kernel's mark.
-                is_marked = shown.endswith(_DELETED) and (names == 0 or not os.path.lexists(shown))
-                name = shown.removesuffix(_DELETED) if is_marked else shown
-                yield HeldFile(pid, link, how, identity, size, name, is_marked)
+                yield _described(pid, link, how, (identity, size, names))
+
+
+def _described(pid: int, link: str, how: str, status: tuple[Identity, int, int]) -> HeldFile:
+    identity, size, names = status
+    shown = os.readlink(link)
+    # A live file may have a name that ends like the kernel's mark.
+    is_marked = shown.endswith(_DELETED) and (names == 0 or not os.path.lexists(shown))
+    name = shown.removesuffix(_DELETED) if is_marked else shown
+    return HeldFile(pid, link, how, identity, size, name, is_marked)
+
+
+def _ourselves_last(pids: Iterable[int]) -> Iterator[int]:
+    """What we have ourselves we were given (an inherited descriptor), and who gave it has it for longer."""
+    own = os.getpid()
+    yield from (pid for pid in pids if pid != own)
+    yield own
+
+
+def held_at(link: str) -> HeldFile | None:
+    """Return the regular file that a name in /proc leads to; None if that is no name of what a process has.
+
+    Raises:
+        OSError: the process does not have it, or it is not for us.
+    """
+    found = _LINK.fullmatch(link)
+    if found is None:
+        return None
+    identity, mode, size, names = cached_status(link)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is no regular file", link)
+    return _described(int(found[1]), link, found[2], (identity, size, names))
 
 
 def _links(pid: int) -> Iterator[tuple[str, str]]:
     door = entry_of(pid)
     yield "exe", f"/proc/{door}/exe"
-    for how in ("map_files", "fd"):
+    tables, _ = descriptor_tables(pid, door)
+    for how, entry in (("map_files", door), *(("fd", one) for one in tables)):
         with suppress(OSError):
-            for name in os.listdir(f"/proc/{door}/{how}"):
-                yield how, f"/proc/{door}/{how}/{name}"
+            for name in os.listdir(f"/proc/{entry}/{how}"):
+                yield how, f"/proc/{entry}/{how}/{name}"
 
 
 def name_in_proc(path: Path) -> str:
@@ -88,7 +121,7 @@ def name_in_proc(path: Path) -> str:
     try:
         fd = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
-        return str(Path.cwd() / path)
+        return str(path if path.is_absolute() else Path.cwd() / path)
     try:
         return str(Path(os.readlink(f"/proc/self/fd/{fd}")) / path.name)
     finally:
@@ -110,13 +143,44 @@ def opened_held(file: HeldFile) -> Iterator[BinaryIO]:
         yield opened
 
 
-def copy_held(source: BinaryIO, write: Callable[[bytes], object]) -> tuple[Digest, bool]:
-    """Copy an opened file; return the digest of what was copied, and whether it stayed the same meanwhile."""
+class Copied(NamedTuple):
+    """What was copied.
+
+    Attributes:
+        size: in bytes; at most what the file had when it was opened, so that a growing one has an end.
+        was_stable: nobody wrote to the file meanwhile.
+        growth: by how many bytes it grew meanwhile, which are not in the copy.
+    """
+
+    digest: Digest
+    size: int
+    was_stable: bool
+    growth: int
+
+
+def copy_held(
+    source: BinaryIO, write: Callable[[bytes], object], skip: Callable[[int], object] | None = None
+) -> Copied:
+    """Copy an opened file.
+
+    Args:
+        skip: leaves so many bytes out, where there are only zeros: a file with holes gets holes.
+    """
     before = os.fstat(source.fileno())
     state = hashlib.sha256()
-    while piece := source.read(_PIECE):
+    left = before.st_size
+    while left and (piece := source.read(min(_PIECE, left))):
+        left -= len(piece)
         state.update(piece)
-        write(piece)
+        for start in range(0, len(piece), _BLOCK) if skip is not None else ():
+            block = piece[start : start + _BLOCK]
+            if block == _NOTHING and skip is not None:
+                skip(len(block))
+            else:
+                write(block)
+        if skip is None:
+            write(piece)
     after = os.fstat(source.fileno())
     is_same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-    return Digest(state.hexdigest()), is_same
+    growth = max(0, after.st_size - before.st_size)
+    return Copied(Digest(state.hexdigest()), before.st_size - left, is_same, growth)

@@ -20,11 +20,27 @@ from pathlib import Path
 from intact.model.objects import Identity
 from intact.model.processes import Usage, Use
 from intact.model.values import dataclass, field, replace
-from intact.system.syscalls import cached_identity
+from intact.system.syscalls import (
+    cached_identity,
+    cached_status,
+    cached_time,
+    having_inodes,
+    share_descriptors,
+)
 
-__all__ = ["Sighting", "each_once", "entry_of", "find_uses", "has_kept", "processes_listed"]
+__all__ = [
+    "Sighting",
+    "descriptor_tables",
+    "each_once",
+    "entry_of",
+    "find_uses",
+    "has_kept",
+    "processes_listed",
+]
 
 _MOST_LISTS = 20
+_MOST_THREADS = 1000
+_NAMES_OF_ONE_THREAD = 3  # st_nlink of /proc/PID/task is the number of threads, and two
 
 # A line of maps: address, rights, offset, device, inode, name; the kernel writes a newline in a name as \\012.
 _MAPPING = re.compile(
@@ -90,12 +106,14 @@ def each_once(listing: Callable[[], set[int]]) -> Iterator[int]:
 
 
 def has_kept(use: Use, size: int, mtime_ns: int) -> bool:
-    """Tell whether the file in use still has this size and time; inode numbers are given again."""
+    """Tell whether the file in use still has this size and time; inode numbers are given again.
+
+    Where we may not look closer (a mapping of a process, as a normal user), it counts as the file.
+    """
     try:
-        status = os.stat(use.link)
-    except OSError:
-        return False
-    return (status.st_size, status.st_mtime_ns) == (size, mtime_ns)
+        return (cached_status(use.link)[2], cached_time(use.link)) == (size, mtime_ns)
+    except OSError as error:
+        return error.errno in _REFUSED
 
 
 def entry_of(pid: int) -> int:
@@ -112,12 +130,35 @@ def entry_of(pid: int) -> int:
     return pid
 
 
+def descriptor_tables(pid: int, door: int) -> tuple[list[int], bool]:
+    """Return the threads that together have every descriptor of a process, and whether these are all.
+
+    As good as always that is one: threads share their descriptors, unless one has taken leave (CLONE_FILES in
+    unshare(2)). Where the kernel does not tell (kcmp(2)), each thread is looked at, if they are not too many.
+
+    Args:
+        door: what `entry_of` says.
+    """
+    task = f"/proc/{pid}/task"
+    try:
+        if os.stat(task).st_nlink == _NAMES_OF_ONE_THREAD:
+            return [door], True
+        others = [one for one in map(int, os.listdir(task)) if one not in {door, pid}]
+    except OSError:  # it has ended
+        return [door], True
+    shared = {one: share_descriptors(door, one) for one in others}
+    unclear = [one for one, answer in shared.items() if answer is None]
+    own = [one for one, answer in shared.items() if answer is False]
+    return [door, *own, *unclear[:_MOST_THREADS]], len(unclear) <= _MOST_THREADS
+
+
 class _Search:
     """One look at all processes; remembers mappings that are none of the files in question."""
 
     def __init__(self, wanted: Mapping[Identity, str | None]) -> None:
         self._wanted = wanted
-        self._inodes = frozenset(b"%d" % one.inode for one in wanted)
+        self._inodes = frozenset(one.inode for one in wanted)
+        self._written = frozenset(b"%d" % one for one in self._inodes)
         self._others: set[bytes] = set()
         self._shown: dict[bytes, Identity] | None = None
         self.was_refused = False
@@ -131,7 +172,11 @@ class _Search:
         found: set[Use] = set()
         if executable is not None and executable in self._wanted:
             found.add(Use(pid, executable, Usage.EXECUTABLE, f"/proc/{door}/exe"))
-        uses = (*self._mappings(door), *self._open_files(door))
+        uses = [*self._mappings(door)]
+        tables, are_all = descriptor_tables(pid, door)
+        self.was_refused |= not are_all
+        for table in tables:
+            uses += self._open_files(table)
         found |= {
             replace(one, pid=pid) for one in uses if one.usage is Usage.OPEN or one.identity != executable
         }
@@ -166,7 +211,7 @@ class _Search:
             if identity is not None and identity in self._wanted:
                 usage = Usage.LIBRARY if found["rights"][2:3] == b"x" else Usage.MAPPED
                 yield Use(pid, identity, usage, link)
-            elif identity is not None and found["inode"] not in self._inodes:
+            elif identity is not None and found["inode"] not in self._written:
                 self._others.add(found["rest"])
 
     def _mapped(self, link: str, numbers: bytes) -> Identity | None:
@@ -181,23 +226,31 @@ class _Search:
         if self._shown is None:
             self._shown = {}
             for identity, path in self._wanted.items():
-                if path is None:
+                if path is None:  # nobody can map it any more; most filesystems show the numbers of stat(2)
+                    major, minor = os.major(identity.device), os.minor(identity.device)
+                    self._shown[b"%02x:%02x %d" % (major, minor, identity.inode)] = identity
                     continue
                 with suppress(OSError, ValueError):  # it is gone, or empty, and nobody maps what is empty
                     self._shown[_numbers_in_maps(Path(path))] = identity
         return self._shown
 
     def _open_files(self, pid: int) -> Iterator[Use]:
+        directory = f"/proc/{pid}/fd"
         try:
-            names = os.listdir(f"/proc/{pid}/fd")
+            directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             self.was_refused |= error.errno in _REFUSED
             return
-        for name in names:
-            link = f"/proc/{pid}/fd/{name}"
-            identity = self._identity(link)
-            if identity is not None and identity in self._wanted:
-                yield Use(pid, identity, Usage.OPEN, link)
+        try:
+            for name in having_inodes(directory_fd, os.listdir(directory_fd), self._inodes):
+                link = f"{directory}/{name}"
+                identity = self._identity(link)
+                if identity is not None and identity in self._wanted:
+                    yield Use(pid, identity, Usage.OPEN, link)
+        except OSError as error:
+            self.was_refused |= error.errno in _REFUSED
+        finally:
+            os.close(directory_fd)
 
 
 def _link(pid: int, address: bytes) -> str:

@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import os
+from collections.abc import Container, Iterable, Iterator
 
 from intact.model.objects import Identity
 
@@ -13,10 +14,14 @@ __all__ = [
     "RENAME_NOREPLACE",
     "cached_identity",
     "cached_status",
+    "cached_time",
     "clone_file",
     "die_with_parent",
+    "having_inodes",
+    "keeps_its_number",
     "link_open_file",
     "renameat2",
+    "share_descriptors",
     "start_write_back",
     "statfs_magic",
     "statx_attributes",
@@ -30,8 +35,10 @@ ATTR_APPEND = 0x20
 _AT_SYMLINK_NOFOLLOW = 0x100
 _AT_SYMLINK_FOLLOW = 0x400
 _AT_FDCWD = -100
+_AT_STATX_FORCE_SYNC = 0x2000
 _AT_STATX_DONT_SYNC = 0x4000
-_STATX_WANTED = 0x307  # STATX_TYPE, STATX_MODE, STATX_NLINK, STATX_INO, STATX_SIZE
+_STATX_WANTED = 0x347  # STATX_TYPE, STATX_MODE, STATX_NLINK, STATX_MTIME, STATX_INO, STATX_SIZE
+_STATX_INO = 0x100
 _PR_SET_PDEATHSIG = 1
 _FICLONE = 0x40049409  # _IOW(0x94, 9, int), see ioctl_ficlone(2)
 _FICLONE_ELSEWHERE = 0x80049409
@@ -47,6 +54,18 @@ _RENAMEAT2_NUMBER = {
     "i686": 353,
     "ppc64le": 357,
     "s390x": 347,
+}
+
+
+_KCMP_FILES = 2  # include/uapi/linux/kcmp.h
+_KCMP_NUMBER = {
+    "x86_64": 312,
+    "aarch64": 272,
+    "riscv64": 272,
+    "armv7l": 378,
+    "i686": 349,
+    "ppc64le": 354,
+    "s390x": 343,
 }
 
 
@@ -127,7 +146,11 @@ class _Statx(ctypes.Structure):
         ("pad", ctypes.c_uint16),
         ("stx_ino", ctypes.c_uint64),
         ("stx_size", ctypes.c_uint64),
-        ("before_devices", ctypes.c_byte * 88),
+        ("before_times", ctypes.c_byte * 16),
+        ("other_times", ctypes.c_byte * 48),
+        ("stx_mtime_seconds", ctypes.c_int64),
+        ("stx_mtime_nanoseconds", ctypes.c_uint32),
+        ("before_devices", ctypes.c_byte * 12),
         ("stx_dev_major", ctypes.c_uint32),
         ("stx_dev_minor", ctypes.c_uint32),
         ("rest", ctypes.c_byte * 112),
@@ -150,6 +173,29 @@ def cached_identity(path: str) -> Identity:
     return cached_status(path)[0]
 
 
+def having_inodes(directory_fd: int, names: Iterable[str], inodes: Container[int]) -> Iterator[str]:
+    """Yield the names in an opened directory that lead to one of these inode numbers, or where that cannot be seen.
+
+    The cheapest look that there is, for very many names: what is yielded has to be looked at once more.
+    """
+    if _statx is None:
+        yield from names
+        return
+    for name in names:
+        result = _statx(directory_fd, name.encode(), _AT_STATX_DONT_SYNC, _STATX_INO, _statx_now_pointer)
+        if result != 0 or _statx_now.stx_ino in inodes:
+            yield name
+
+
+def share_descriptors(one: int, other: int) -> bool | None:
+    """Tell whether two threads have one table of descriptors (kcmp(2)); None where that is not told to us."""
+    number = _KCMP_NUMBER.get(os.uname().machine)
+    if number is None:
+        return None
+    found = _libc.syscall(ctypes.c_long(number), one, other, _KCMP_FILES, 0, 0)
+    return None if found < 0 else found == 0
+
+
 def cached_status(path: str) -> tuple[Identity, int, int, int]:
     """Return identity, type and mode, size in bytes and number of names, as `cached_identity` gets them; raises OSError."""
     if _statx is None:
@@ -159,6 +205,26 @@ def cached_status(path: str) -> tuple[Identity, int, int, int]:
     found = _statx_now
     identity = Identity(os.makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)
     return identity, found.stx_mode, found.stx_size, found.stx_nlink
+
+
+def cached_time(path: str) -> int:
+    """Return when the content was changed, in nanoseconds since 1970, as `cached_identity` gets it; raises OSError."""
+    if _statx is None:
+        return os.stat(path).st_mtime_ns
+    cached_status(path)
+    return int(_statx_now.stx_mtime_seconds * 1_000_000_000 + _statx_now.stx_mtime_nanoseconds)
+
+
+def keeps_its_number(path: str) -> bool:
+    """Tell whether a file has the same inode number at two looks, for which its filesystem is asked; raises OSError."""
+    if _statx is None:
+        return os.lstat(path).st_ino == os.lstat(path).st_ino
+    numbers = set()
+    flags = _AT_STATX_FORCE_SYNC | _AT_SYMLINK_NOFOLLOW
+    for _ in range(2):
+        _raise_errno(_statx(_AT_FDCWD, os.fsencode(path), flags, _STATX_INO, _statx_now_pointer))
+        numbers.add(_statx_now.stx_ino)
+    return len(numbers) == 1
 
 
 def statx_attributes(parent_fd: int, name: str) -> int:
