@@ -150,6 +150,17 @@ def test_a_capability_that_nobody_gave_is_taken_away_and_another_attribute_is_no
     assert (differences(workshop), repaired(workshop).receipt.changed) == ([], False)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it gives capabilities")
+def test_a_capability_among_very_many_files_is_seen_too(workshop: Workshop) -> None:
+    """So many that several processes look at them."""
+    workshop.install(Package("many", "1", *(file(f"opt/many/{one:04}", "x") for one in range(2100))))
+    one = workshop.path / "opt/many/1234"
+    os.setxattr(one, "security.capability", bytes.fromhex("0100000200002000000000000000000000000000"))
+    assert differences(workshop) == ["/opt/many/1234 rights"]
+    assert repaired(workshop).left == ()
+    assert differences(workshop) == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
 def test_names_that_could_only_be_copies_are_no_difference(fast_path: Path) -> None:
     with mirrored(fast_path / "mirror", "--no-flags", "--no-links") as top:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Sequence
 
 from intact.model.installed import OwnedEntry
-from intact.model.objects import Kind, Observed
+from intact.model.objects import CAPABILITY, Kind, Observed
 from intact.model.paths import RelPath
 from intact.system.forks import in_parts
 from intact.system.port import Disk
@@ -20,17 +20,17 @@ _NOT_VOUCHED_FOR = bytes(_ROW.size)  # no file has inode number 0
 
 
 def still_as_installed(
-    disk: Disk, entries: Sequence[OwnedEntry], *, xattrs: bool = False
+    disk: Disk, entries: Sequence[OwnedEntry], *, capabilities: bool = False
 ) -> dict[RelPath, Observed]:
     """Describe the files among these whose content is what was installed, with its digest.
 
     Args:
         entries: regular files that were installed without extended attributes.
-        xattrs: leave out those that have some now.
+        capabilities: leave out those that have got capabilities since.
     """
 
     def look(part: range, _progress: Callable[[int], None]) -> bytes:
-        return b"".join(_row(disk, entries[number], xattrs=xattrs) for number in part)
+        return b"".join(_row(disk, entries[number], capabilities=capabilities) for number in part)
 
     found: dict[RelPath, Observed] = {}
     for part, answer in in_parts(len(entries), look):
@@ -46,11 +46,11 @@ def still_as_installed(
     return found
 
 
-def _row(disk: Disk, entry: OwnedEntry, *, xattrs: bool) -> bytes:
-    seen = disk.observe_whole(entry.location, xattrs=xattrs, size=entry.size)
+def _row(disk: Disk, entry: OwnedEntry, *, capabilities: bool) -> bytes:
+    seen = disk.observe_whole(entry.location, xattrs=capabilities, size=entry.size)
     if (
         seen is None
-        or seen.xattrs
+        or any(name == CAPABILITY for name, _ in seen.xattrs)
         or seen.kind is not Kind.FILE
         or seen.digest is None
         or seen.digest != entry.digest

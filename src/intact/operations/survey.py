@@ -43,7 +43,7 @@ def observe_locations(
     """
     found: dict[RelPath, Observed | None] = {}
     files = [owners[0] for at, owners in owned.items() if at not in staying and _is_plain_file(owners[0])]
-    vouched_for = still_as_installed(disk, files, xattrs=rights) if len(files) >= _MANY else {}
+    vouched_for = still_as_installed(disk, files, capabilities=rights) if len(files) >= _MANY else {}
     for location in sorted(dict.fromkeys(locations)):  # in order for the most part, unlike a set
         if location.parent in found and found[location.parent] is None:  # parents sort before what is in them
             found[location] = None
