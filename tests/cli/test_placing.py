@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -275,3 +276,83 @@ def test_where_a_busy_file_cannot_be_replaced_it_is_moved_aside(
     assert desk.bare("place", "new", "tool").code == 0
     assert old.read_text() == "new"
     assert leftovers(desk.place) == []
+
+
+# --- who may read it --------------------------------------------------------------------------------------
+LIST, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+NOBODY = 65534
+
+
+def named(rights: int, mask: int, mode: int) -> bytes:
+    """An access list with an entry for nobody."""
+    parts = [(1, mode >> 6), (2, rights), (4, mode >> 3 & 7), (16, mask), (32, mode & 7)]
+    entries = [struct.pack("<HHI", tag, bits, NOBODY if tag == 2 else 2**32 - 1) for tag, bits in parts]
+    return struct.pack("<I", 2) + b"".join(entries)
+
+
+def can_read(path: Path) -> bool:
+    """Tell whether nobody may read a file, in a directory that lets everybody through."""
+    return not subprocess.run(
+        ["cat", path.name], cwd=path.parent, user=NOBODY, group=NOBODY, capture_output=True, check=False
+    ).returncode
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root is somebody else")
+
+
+@needs_root
+def test_an_access_list_does_not_overrule_the_mode_that_was_said(desk: Desk) -> None:
+    desk.place.chmod(0o755)
+    write(desk.place / "new", "secret", 0o600)
+    for name, words in (("kept", ()), ("taken", ("-p",))):
+        target = write(desk.place / name, "old")
+        os.setxattr(desk.place / "new" if words else target, LIST, named(6, 6, 0o644))
+        assert desk.bare("place", *words, "new", name).code == 0
+        assert (stat.S_IMODE(target.stat().st_mode), can_read(target)) == (0o664, True)
+        for mode, reads in ((0o600, False), (0o640, True)):  # as chmod: the mask
+            given = ("place", *words, "--if-changed", "--exit-unchanged", "--mode", f"{mode:o}", "new", name)
+            assert desk.bare(*given).code == 0
+            assert (stat.S_IMODE(target.stat().st_mode), can_read(target)) == (mode, reads)
+            assert desk.bare(*given).code == 4, "it settles"
+
+
+@needs_root
+def test_at_no_moment_has_a_named_user_more_than_the_mode_says(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(desk.place / "new", "secret")
+    os.setxattr(write(desk.place / "old", "old"), LIST, named(6, 6, 0o644))
+    given = os.setxattr
+    modes = []
+
+    def look(where: int, *words: object) -> None:
+        given(where, *words)  # type: ignore[arg-type]
+        modes.append(stat.S_IMODE(os.fstat(where).st_mode))
+
+    monkeypatch.setattr(os, "setxattr", look)
+    assert desk.bare("place", "-m", "600", "new", "old").code == 0
+    assert set(modes) == {0o600}
+
+
+@needs_root
+def test_a_directory_gives_an_old_file_s_place_no_list_that_it_had_not(desk: Desk) -> None:
+    write(desk.place / "new", "new")
+    old = write(desk.place / "old", "old", 0o640)
+    os.setxattr(desk.place, DEFAULT, named(7, 7, 0o755))
+    assert desk.bare("place", "new", "old").code == 0
+    assert (os.listxattr(old), stat.S_IMODE(old.stat().st_mode)) == ([], 0o640)
+    assert desk.bare("place", "new", "fresh").code == 0
+    assert os.listxattr(desk.place / "fresh") == [LIST]
+
+
+@needs_root
+def test_a_list_that_was_said_brings_its_mode(desk: Desk) -> None:
+    write(desk.place / "new", "new")
+    write(desk.place / "old", "old", 0o600)
+    import base64  # noqa: PLC0415
+
+    text = "0s" + base64.b64encode(named(4, 4, 0o640)).decode()
+    assert desk.bare("place", "--xattr", f"{LIST}={text}", "new", "old").code == 0
+    assert stat.S_IMODE((desk.place / "old").stat().st_mode) == 0o640
+    assert desk.bare("place", "-m", "600", "--xattr", f"{LIST}={text}", "new", "old").code == 0
+    assert stat.S_IMODE((desk.place / "old").stat().st_mode) == 0o600

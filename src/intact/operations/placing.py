@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from intact.model.access_lists import ACCESS_LIST, listed_mode, under_mode
 from intact.model.entries import Xattrs
 from intact.model.errors import IntactError, MachineError, UsageError, machine_error
 from intact.model.objects import CAPABILITY
@@ -213,7 +214,8 @@ def _is_replaceable(mode: int) -> bool:
 def _look(file: BinaryIO, seen: tuple[os.stat_result, Xattrs] | None, options: PlaceOptions) -> Look:
     """Decide owner, mode and attributes: what was said, else the source's or the old file's.
 
-    Set-id bits and capabilities were given to the old content; the new one has to be given them anew.
+    Set-id bits and capabilities were given to the old content; the new one has to be given them anew. A mode that was
+    said counts for access lists, too; one that was not said comes from the list that was said.
     """
     status = os.fstat(file.fileno())
     old = seen if seen is not None and stat.S_ISREG(seen[0].st_mode) else None
@@ -224,19 +226,28 @@ def _look(file: BinaryIO, seen: tuple[os.stat_result, Xattrs] | None, options: P
             status.st_gid,
             read_xattrs(file.fileno()),
             status.st_mtime_ns,
+            keeps_list=False,
         )
     elif old is not None:
         kept = tuple(one for one in old[1] if one[0] != CAPABILITY)
-        look = Look(stat.S_IMODE(old[0].st_mode) & ~_SET_ID, old[0].st_uid, old[0].st_gid, kept)
+        look = Look(
+            stat.S_IMODE(old[0].st_mode) & ~_SET_ID, old[0].st_uid, old[0].st_gid, kept, keeps_list=False
+        )
     else:
         runs = status.st_mode & 0o111 if stat.S_ISREG(status.st_mode) else 0
         look = Look((0o666 | runs) & ~options.umask)
+    mode, said = options.mode, dict(options.xattrs).get(ACCESS_LIST)
+    if mode is None:
+        mode = look.mode if said is None else look.mode & _SET_ID | listed_mode(said)
+    xattrs = {**dict(look.xattrs), **dict(options.xattrs)}
+    if ACCESS_LIST in xattrs:
+        xattrs[ACCESS_LIST] = under_mode(xattrs[ACCESS_LIST], mode)
     return replace(
         look,
-        mode=look.mode if options.mode is None else options.mode,
+        mode=mode,
         uid=look.uid if options.uid is None else options.uid,
         gid=look.gid if options.gid is None else options.gid,
-        xattrs=tuple({**dict(look.xattrs), **dict(options.xattrs)}.items()),
+        xattrs=tuple(xattrs.items()),
     )
 
 

@@ -9,10 +9,12 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from intact.model.access_lists import ACCESS_LIST, under_mode
 from intact.model.entries import Xattrs
 from intact.model.errors import machine_error
 from intact.system.attributes import read_xattrs
@@ -47,11 +49,12 @@ class Look:
     """How a file is to look.
 
     Attributes:
-        mode: permission bits, set-id bits included.
+        mode: permission bits, set-id bits included. It has the last word: an access list is brought under it.
         uid: None leaves what the system gives.
         gid: as above.
         xattrs: extended attributes, capabilities and access lists included.
         mtime_ns: None for the time of writing.
+        keeps_list: without an access list in `xattrs`, leave the one that the directory has handed on.
     """
 
     mode: int
@@ -59,6 +62,7 @@ class Look:
     gid: int | None = None
     xattrs: Xattrs = ()
     mtime_ns: int | None = None
+    keeps_list: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,22 @@ def _write(file: BinaryIO, piece: bytes) -> None:
 
 
 def _dress(descriptor: int, look: Look) -> None:
-    """Owner first, because chown clears set-id bits and capabilities; the time last."""
+    """Owner first, because chown clears set-id bits and capabilities; the time last.
+
+    An access list brings its own mode along, so it comes as one under ours: at no moment may anybody more than asked for.
+    """
     if look.uid is not None or look.gid is not None:
         os.fchown(descriptor, -1 if look.uid is None else look.uid, -1 if look.gid is None else look.gid)
-    os.fchmod(descriptor, look.mode)
-    for name, value in look.xattrs:
+    xattrs = dict(look.xattrs)
+    access_list = xattrs.pop(ACCESS_LIST, None)
+    for name, value in xattrs.items():
         os.setxattr(descriptor, name, value)
+    if access_list is not None:
+        os.setxattr(descriptor, ACCESS_LIST, under_mode(access_list, look.mode))
+    elif not look.keeps_list:
+        with suppress(OSError):  # ENODATA, or a filesystem without
+            os.removexattr(descriptor, ACCESS_LIST)
+    os.fchmod(descriptor, look.mode)
     if look.mtime_ns is not None:
         os.utime(descriptor, ns=(look.mtime_ns, look.mtime_ns))
 
