@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -182,3 +183,28 @@ def test_objects_archives_and_libraries_keep_their_endings(desk: Desk) -> None:
     ):
         assert desk.process("produce", *words, root=None).code == 0, words
     assert subprocess.run([desk.place / "main"], check=False).returncode == 7
+
+
+# --- what is not a file is not an output ------------------------------------------------------------------
+def identities(place: Path) -> dict[str, tuple[int, int, int]]:
+    seen = {name: (place / name).lstat() for name in made(place)}
+    return {name: (one.st_ino, one.st_mode, one.st_ctime_ns) for name, one in seen.items()}
+
+
+def test_a_device_a_pipe_or_a_directory_is_refused_before_the_command_runs(desk: Desk) -> None:
+    os.mkfifo(desk.place / "pipe")
+    (desk.place / "dir").mkdir()
+    (desk.place / "to-dir").symlink_to("dir")
+    (desk.place / "to-pipe").symlink_to("pipe")
+    (desk.place / "stdout").symlink_to("/proc/self/fd/1")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(desk.place / "socket"))
+    if os.geteuid() == 0:
+        os.mknod(desk.place / "node", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    before = identities(desk.place)
+    assert len(before) >= 6
+    for name in before:
+        for more in ((), ("--follow",)):
+            done = desk.process("produce", *more, name, "--", "sh", "-c", "touch ran; echo x >{}", root=None)
+            assert (done.code, "the command was not run" in done.err) == (1, True), (name, done)
+    assert identities(desk.place) == before

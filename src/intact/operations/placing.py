@@ -14,12 +14,11 @@ from intact.model.entries import Xattrs
 from intact.model.errors import IntactError, MachineError, UsageError, machine_error
 from intact.model.objects import CAPABILITY
 from intact.system.attributes import read_xattrs
+from intact.system.destinations import followed, look_at
 from intact.system.placing import (
     Look,
     Placement,
-    followed,
     keep_backup,
-    look_at,
     make_directories,
     put,
     same_content,

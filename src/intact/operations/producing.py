@@ -11,10 +11,9 @@ from pathlib import Path
 
 from intact.model.errors import IntactError, MachineError, UsageError
 from intact.system.children import Surroundings, run_in_our_place
+from intact.system.destinations import followed, look_at, obstacle
 from intact.system.placing import (
     Placement,
-    followed,
-    look_at,
     make_durable,
     put,
     same_content,
@@ -28,7 +27,7 @@ _PLACE = re.compile(r"\{([1-9][0-9]*)?\}")
 
 
 class NotProduced(IntactError):
-    """The command succeeded, but did not make what it was asked for."""
+    """An output cannot be placed, or the command succeeded and did not make it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +89,10 @@ def produce(
 
     Raises:
         UsageError: outputs and command do not fit together.
-        NotProduced: it ended with 0 and did not make every output.
+        NotProduced: an output is no file, and the command was not run; or it ended with 0 and did not make every output.
         MachineError: it could not be started, or the system refused to place an output; `details` has what was placed.
     """
-    targets = [followed(Path(one)) if follow else Path(one) for one in outputs]
-    if len(set(targets)) != len(targets):
-        raise UsageError("an output is named twice", remedy="name each output once")
+    targets = _targets(outputs, follow=follow)
     placements = [Placement(scratch_name(one), one) for one in targets]
     words = with_names(command, [str(one.scratch) for one in placements])
     try:
@@ -111,6 +108,25 @@ def produce(
     finally:
         for one in placements:
             one.drop()
+
+
+def _targets(outputs: Sequence[str], *, follow: bool) -> list[Path]:
+    """Look at the outputs before anything runs."""
+    if "" in outputs:
+        raise UsageError("a file cannot have an empty name", remedy="look whether a variable is not set")
+    for one in map(Path, outputs):
+        against = obstacle(one)
+        if against is not None:
+            raise NotProduced(
+                f"it is {against}, and only files and links to files are replaced",
+                path=str(one),
+                root_state="the command was not run",
+                remedy="name a file; what writes to a device or a pipe can do so without pkg produce",
+            )
+    targets = [followed(Path(one)) if follow else Path(one) for one in outputs]
+    if len(set(targets)) != len(targets):
+        raise UsageError("an output is named twice", remedy="name each output once")
+    return targets
 
 
 def _insist_on_outputs(placements: Sequence[Placement]) -> None:

@@ -5,7 +5,9 @@ so, and the answer tells: that is not proven.
 """
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,10 +18,13 @@ from intact.model.objects import Kind
 from intact.model.paths import RelPath
 from intact.operations.asking import owners_of
 from intact.operations.root import Root
+from intact.system.destinations import obstacle
 from intact.system.hostfiles import replace_file
 from intact.system.process_content import HeldFile, copy_held, held_files, name_in_proc, opened_held
 
-__all__ = ["NotRescued", "Rescued", "rescue"]
+__all__ = ["STANDARD_OUTPUT", "NotRescued", "Rescued", "rescue"]
+
+STANDARD_OUTPUT = Path("-")
 
 
 class NotRescued(IntactError):
@@ -51,12 +56,14 @@ def rescue(root: Root, path: RelPath, output: Path, pid: int | None = None) -> R
 
     Args:
         path: the file, as a path of the root.
+        output: a name; or ``-`` for standard output, where nothing can be taken back.
         pid: take it from this process.
 
     Raises:
-        NotRescued: nobody has it, or there are several; `details` names them.
+        NotRescued: nobody has it, or there are several; `details` names them. Or the output is no file.
         MachineError: the system refused; `output` is as it was.
     """
+    _insist_on_output(output)
     try:
         shown = name_in_proc(Path(root.path) / path)
         recorded = {
@@ -123,14 +130,36 @@ def _mode(source: BinaryIO) -> int:
     return os.fstat(source.fileno()).st_mode & 0o777
 
 
+def _insist_on_output(output: Path) -> None:
+    against = None if output == STANDARD_OUTPUT else obstacle(output)
+    if against is not None:
+        raise NotRescued(
+            f"it is {against}, and only files and links to files are replaced",
+            path=str(output),
+            root_state="nothing was written",
+            remedy="say -o - for standard output, or name a file",
+        )
+
+
 def _copy(file: HeldFile, output: Path, wanted: Digest | None, package: str | None) -> Rescued:
-    with opened_held(file) as source, replace_file(output, _mode(source)) as target:
+    with opened_held(file) as source, _written(output, _mode(source)) as target:
         digest, was_stable = copy_held(source, target.write)
         if wanted is not None and digest != wanted:
+            is_out = output == STANDARD_OUTPUT
             raise NotRescued(
                 "the file was changed while it was copied",
                 path=file.link,
-                root_state="nothing was written",
+                root_state="what was written is not it" if is_out else "nothing was written",
                 remedy="run the same command again",
             )
     return Rescued(file.pid, file.link, file.size, digest, package, was_stable)
+
+
+@contextmanager
+def _written(output: Path, mode: int) -> Iterator[BinaryIO]:
+    if output != STANDARD_OUTPUT:
+        with replace_file(output, mode) as file:
+            yield file
+        return
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()

@@ -17,16 +17,13 @@ from typing import BinaryIO
 from intact.model.access_lists import ACCESS_LIST, under_mode
 from intact.model.entries import Xattrs
 from intact.model.errors import machine_error
-from intact.system.attributes import read_xattrs
 from intact.system.hostfiles import remove_scratch, sync_directory
 
 __all__ = [
     "SCRATCH_PREFIX",
     "Look",
     "Placement",
-    "followed",
     "keep_backup",
-    "look_at",
     "make_directories",
     "make_durable",
     "put",
@@ -40,7 +37,6 @@ SCRATCH_PREFIX = ".intact-"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _PIECE = 1 << 20
-_MOST_LINKS = 40  # as the kernel has it
 _MOST_NAME_BYTES = 255
 
 
@@ -82,44 +78,6 @@ def scratch_name(target: Path) -> Path:
     start = f"{SCRATCH_PREFIX}{secrets.token_hex(8)}-"
     name = os.fsencode(target.name)[-(_MOST_NAME_BYTES - len(start)) :]
     return target.parent / (start + os.fsdecode(name))
-
-
-def look_at(path: Path) -> tuple[os.stat_result, Xattrs] | None:
-    """Return status and extended attributes of what stands at `path`, not following a link; None if nothing does.
-
-    Raises:
-        MachineError: it cannot be looked at.
-    """
-    try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            return status, ()
-        descriptor = os.open(path, _READ | os.O_NOFOLLOW)
-        try:
-            return os.fstat(descriptor), read_xattrs(descriptor)
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        return None
-    except PermissionError:  # who may not read it can still replace it, and does not know its attributes
-        return path.lstat(), ()
-    except OSError as error:
-        raise machine_error("look", error, str(path)) from error
-
-
-def followed(path: Path) -> Path:
-    """Return what a chain of symbolic links names in the end, whether or not it is there.
-
-    Raises:
-        MachineError: ELOOP, the chain has no end.
-    """
-    for _ in range(_MOST_LINKS):
-        try:
-            target = os.readlink(path)
-        except OSError:  # no link, or nothing: this is the end
-            return path
-        path = path.parent / target
-    raise machine_error("follow", OSError(errno.ELOOP, os.strerror(errno.ELOOP)), str(path))
 
 
 def stage(source: BinaryIO, target: Path, look: Look) -> Placement:
