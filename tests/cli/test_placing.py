@@ -8,11 +8,12 @@ import stat
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from support.command_line import Desk
+from support.command_line import PKG, Desk, clean_environment
 from support.json_schema import faults
 
 READER = """
@@ -356,3 +357,31 @@ def test_a_list_that_was_said_brings_its_mode(desk: Desk) -> None:
     assert stat.S_IMODE((desk.place / "old").stat().st_mode) == 0o640
     assert desk.bare("place", "-m", "600", "--xattr", f"{LIST}={text}", "new", "old").code == 0
     assert stat.S_IMODE((desk.place / "old").stat().st_mode) == 0o600
+
+
+# --- signals ----------------------------------------------------------------------------------------------
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_while_it_reads_leaves_nothing(number: signal.Signals, desk: Desk) -> None:
+    write(desk.place / "conf", "old")
+    with subprocess.Popen(
+        [PKG, "place", "-", "conf"],
+        cwd=desk.place,
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        deadline = time.monotonic() + 20
+        while not leftovers(desk.place) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert leftovers(desk.place) != []
+        running.send_signal(number)
+        assert running.wait(20) == 128 + number
+        assert running.stderr is not None
+        told = running.stderr.read()
+    assert "interrupted" in told
+    assert names(desk.place) == ["conf", "root"]
+    assert (desk.place / "conf").read_text() == "old"
