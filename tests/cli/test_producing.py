@@ -6,7 +6,9 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -107,7 +109,10 @@ def test_the_command_gets_what_the_caller_has(desk: Desk) -> None:
 
 def test_a_command_that_is_not_there_is_told(desk: Desk) -> None:
     done = desk.process("produce", "one", "--", "/nowhere/cc", "{}", root=None)
-    assert (done.code, "ENOENT" in done.err) == (1, True)
+    assert (done.code, "ENOENT" in done.err) == (127, True)
+    (desk.place / "plain").write_text("no program")
+    done = desk.process("produce", "one", "--", "./plain", "{}", root=None)
+    assert (done.code, "EACCES" in done.err) == (126, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
@@ -208,3 +213,98 @@ def test_a_device_a_pipe_or_a_directory_is_refused_before_the_command_runs(desk:
             done = desk.process("produce", *more, name, "--", "sh", "-c", "touch ran; echo x >{}", root=None)
             assert (done.code, "the command was not run" in done.err) == (1, True), (name, done)
     assert identities(desk.place) == before
+
+
+def test_one_file_under_two_names_is_named_twice(desk: Desk) -> None:
+    (desk.place / "link").symlink_to("a")
+    (desk.place / "sub").symlink_to(".")
+    for words in (("a", str(desk.place / "a")), ("a", "sub/a"), ("--follow", "a", "link"), ("", "a")):
+        done = desk.process("produce", *words, "--", "sh", "-c", "touch ran {1} {2}", root=None)
+        assert done.code == 2, words
+    assert made(desk.place) == ["link", "sub"]
+
+
+def test_a_directory_that_the_command_made_is_not_left(desk: Desk) -> None:
+    done = desk.process("produce", "one", "--", "sh", "-c", "mkdir -p {}/in && touch {}/in/x", root=None)
+    assert (done.code, made(desk.place)) == (1, [])
+
+
+# --- as if the command had written into the old file ------------------------------------------------------
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_output_keeps_mode_owner_and_list_of_the_old_one(desk: Desk) -> None:
+    """As the shell's `>`; a command that chooses a mode has chosen it."""
+    old = desk.place / "old"
+
+    def after(command: str, mode: int, umask: int = 0o022) -> tuple[int, int, int]:
+        old.write_text("old")
+        old.chmod(mode)
+        os.chown(old, 12, 34)
+        old.chmod(mode)
+        before = os.umask(umask)
+        try:
+            assert desk.process("produce", "old", "--", "sh", "-c", command, root=None).code == 0
+        finally:
+            os.umask(before)
+        status = old.stat()
+        return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
+
+    assert after("echo x >{}", 0o600) == (0o600, 12, 34)
+    assert after("echo x >{}", 0o755) == (0o755, 12, 34)
+    assert after("echo x >{}", 0o640, umask=0o077) == (0o640, 12, 34)
+    assert after("echo x >{}", 0o4755) == (0o755, 12, 34)
+    assert after("cp /bin/true {}", 0o600) == (0o755, 12, 34)
+    assert after("echo x >{}; chmod 4711 {}", 0o600) == (0o4711, 12, 34)
+    entries = [(1, 6, 2**32 - 1), (2, 4, 65534), (4, 0, 2**32 - 1), (16, 4, 2**32 - 1), (32, 0, 2**32 - 1)]
+    listed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *one) for one in entries)
+    os.setxattr(old, "system.posix_acl_access", listed)
+    assert after("echo x >{}", 0o640) == (0o640, 12, 34)
+    assert os.getxattr(old, "system.posix_acl_access") == listed
+    os.removexattr(old, "system.posix_acl_access")
+    os.setxattr(desk.place, "system.posix_acl_default", listed)  # then the umask does not count
+    assert after("echo x >{}", 0o604) == (0o604, 12, 34)
+    assert os.listxattr(old) == []
+
+
+def test_a_second_name_of_another_file_leaves_that_as_it_is(desk: Desk) -> None:
+    (desk.place / "mine").write_text("mine")
+    (desk.place / "mine").chmod(0o644)
+    (desk.place / "old").write_text("old")
+    (desk.place / "old").chmod(0o600)
+    assert desk.process("produce", "old", "--", "ln", "mine", "{}", root=None).code == 0
+    assert (desk.place / "old").samefile(desk.place / "mine")
+    assert stat.S_IMODE((desk.place / "mine").stat().st_mode) == 0o644
+
+
+# --- in the command's place -------------------------------------------------------------------------------
+def test_a_command_that_fails_is_a_document_too(desk: Desk) -> None:
+    done = desk.process("--json", "produce", "one", "--", "sh", "-c", "echo {}>/dev/null; exit 7", root=None)
+    assert (done.code, faults(done.json, "error")) == (7, [])
+    assert (done.json["error"]["kind"], done.json["exit_code"]) == ("CommandFailed", 7)
+    done = desk.process("--json", "produce", "one", "--", "/nowhere", "{}", root=None)
+    assert (done.code, done.json["error"]["kind"], done.json["exit_code"]) == (127, "CommandNotFound", 127)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_between_two_renames_finds_both_done(number: signal.Signals, desk: Desk) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from intact.cli.main import main\n"
+        "import intact.cli.placing\n"
+        "rename = os.rename\n"
+        "def interrupted(one, other):\n"
+        "    rename(one, other)\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "os.rename = interrupted\n"
+        "main()\n"
+    )
+    words = ("produce", "one", "two", "--", "sh", "-c", "echo 1 >{1}; echo 2 >{2}")
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script, *words],
+        cwd=desk.place,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "now: everything was placed" in done.stderr) == (128 + number, True), done
+    assert made(desk.place) == ["one", "two"]
