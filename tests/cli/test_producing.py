@@ -276,6 +276,15 @@ def test_a_second_name_of_another_file_leaves_that_as_it_is(desk: Desk) -> None:
 
 
 # --- in the command's place -------------------------------------------------------------------------------
+def test_the_command_gets_the_descriptors_of_the_caller(desk: Desk) -> None:
+    """Such as make's jobserver."""
+    line = 'exec 9>log; exec "$0" produce one -- sh -c "echo told >&9; ls /proc/self/fd >{}"'
+    subprocess.run(["sh", "-c", line, PKG], cwd=desk.place, env=clean_environment(), check=True)
+    assert (desk.place / "log").read_text() == "told\n"
+    numbers = (desk.place / "one").read_text().split()
+    assert set(numbers) <= {"0", "1", "2", "3", "9"}, "none of ours; 3 is the list itself"
+
+
 def test_a_command_that_fails_is_a_document_too(desk: Desk) -> None:
     done = desk.process("--json", "produce", "one", "--", "sh", "-c", "echo {}>/dev/null; exit 7", root=None)
     assert (done.code, faults(done.json, "error")) == (7, [])
