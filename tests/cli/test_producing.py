@@ -1,6 +1,7 @@
 """`pkg produce`: outputs appear when the command has succeeded, all of them whole, and not before."""
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -9,6 +10,7 @@ import stat
 import struct
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -317,3 +319,88 @@ def test_a_signal_between_two_renames_finds_both_done(number: signal.Signals, de
     )
     assert (done.returncode, "now: everything was placed" in done.stderr) == (128 + number, True), done
     assert made(desk.place) == ["one", "two"]
+
+
+# --- the page ---------------------------------------------------------------------------------------------
+PAGE = Path(__file__).parent.parent.parent / "docs/how-to/produce.md"
+
+
+def recipes(heading: str) -> list[str]:
+    """Return the blocks of code of a part of the page."""
+    part = PAGE.read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", part, re.MULTILINE)
+    return [textwrap.dedent(one) for one in blocks if one.strip()]
+
+
+SOURCES = {
+    "main.c": '#include "version.h"\n#include "util.h"\n#include <stdio.h>\n'
+    "int main(void) { puts(VERSION); return util(); }\n",
+    "util.c": '#include "util.h"\nint util(void) { return 0; }\n',
+    "util.h": "int util(void);\n",
+    "version.txt": "1.0\n",
+}
+
+
+@pytest.fixture
+def sources(desk: Desk) -> Desk:
+    for name, text in SOURCES.items():
+        (desk.place / name).write_text(text)
+    (desk.place / "bin").mkdir()
+    (desk.place / "bin/pkg").symlink_to(PKG)
+    return desk
+
+
+def run(desk: Desk, *words: str) -> str:
+    path = f"{desk.place / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        words, cwd=desk.place, env=clean_environment(PATH=path), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done
+    assert "warning" not in done.stderr, done
+    return done.stdout + done.stderr
+
+
+@needs_cc
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_the_makefile_of_the_page_builds_what_changed_and_no_more(sources: Desk) -> None:
+    place = sources.place
+    (place / "Makefile").write_text(recipes("In a Makefile")[0])
+    said = run(sources, "make", "-j2")
+    assert run(sources, str(place / "prog")) == "1.0\n"
+    assert "jobserver" not in said
+    assert not [one for one in made(place) if one.startswith(".intact-")]
+    assert "prog" not in run(sources, "make"), "it is up to date"
+    before = (place / "main.o").stat().st_mtime_ns
+    (place / "version.txt").touch()
+    run(sources, "make")
+    assert (place / "main.o").stat().st_mtime_ns == before, "the header has the same text"
+    (place / "version.txt").write_text("2.0\n")
+    run(sources, "make")
+    assert run(sources, str(place / "prog")) == "2.0\n"
+    assert "main.o: main.c" in (place / "main.d").read_text()
+    (place / "util.h").write_text("int util(void);\n#define NEW 1\n")
+    before = (place / "util.o").stat().st_mtime_ns
+    run(sources, "make")
+    assert (place / "util.o").stat().st_mtime_ns > before, "the .d file names the object, not a scratch name"
+
+
+@needs_cc
+@pytest.mark.skipif(shutil.which("ld") is None, reason="there is no ld")
+def test_the_linker_s_recipes_of_the_page_work(sources: Desk) -> None:
+    (sources.place / "version.h").write_text('#define VERSION "3.0"\n')
+    (block,) = recipes("With ar and ld")
+    run(sources, "sh", "-e", "-c", block)
+    assert run(sources, str(sources.place / "prog")) == "3.0\n"
+    assert {"both.o", "libutil.a", "prog"} <= set(made(sources.place))
+
+
+def test_the_shell_recipes_of_the_page_quote_their_names(sources: Desk) -> None:
+    for heading in ("In a shell script", "In a Makefile", "With ar and ld"):
+        for block in recipes(heading):
+            assert not re.search(r"> ?\{", block), "a name with a space, or worse"
+    loop, report = recipes("In a shell script")
+    assert subprocess.run(["sh", "-n", "-c", loop], check=False).returncode == 0
+    (sources.place / "bin/make-report").write_text("#!/bin/sh\necho all is well\n")
+    (sources.place / "bin/make-report").chmod(0o755)
+    run(sources, "sh", "-e", "-c", report.replace("/srv/www/", "a b;touch x;"))
+    assert (sources.place / "a b;touch x;report.html").read_text() == "all is well\n"
