@@ -194,8 +194,6 @@ def _look(placement: Placement, umask: int) -> Look | None:
     made, old = look_at(placement.scratch), look_at(placement.target)
     if made is None or old is None or not stat.S_ISREG(old[0].st_mode):
         return None
-    if made[0].st_nlink > 1:  # it is somebody's file under a second name (`ln x {}`), not ours to change
-        return None
     mode, xattrs, is_chosen = stat.S_IMODE(made[0].st_mode), dict(made[1]), True
     if mode == _unchosen_mode(placement.target.parent, umask):
         mode, is_chosen = stat.S_IMODE(old[0].st_mode) & ~_SPECIAL, False

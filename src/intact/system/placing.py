@@ -241,15 +241,18 @@ def _own(descriptor: int, look: Look) -> tuple[int, bool]:
 def make_durable(placement: Placement, look: Look | None) -> None:
     """Sync what somebody else wrote under the scratch name; give it a look before, if there is one.
 
+    A file with another name (`ln x {}`) is not ours to change, and keeps its own.
+
     Raises:
         MachineError: it is not there, is no regular file, or could not be synced.
     """
     try:
         descriptor = os.open(placement.scratch, _READ | os.O_NOFOLLOW)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file")
-            if look is not None:
+            if look is not None and status.st_nlink == 1:
                 _dress(descriptor, look)
             os.fsync(descriptor)
         finally:
