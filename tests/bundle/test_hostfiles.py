@@ -77,6 +77,17 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "link").is_symlink()
 
 
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to-pipe").symlink_to("pipe")
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")
+    for name in ("pipe", "stdout", "to-pipe"):
+        with pytest.raises(MachineError, match="EEXIST"), replace_file(tmp_path / name):
+            pass
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["pipe", "stdout", "to-pipe"]
+
+
 def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
     with replace_file(tmp_path / ("n" * 255)) as file:
         file.write(b"x")

@@ -17,6 +17,20 @@ def test_the_help_ends_with_a_page_that_is_there(command: str, desk: Desk) -> No
     assert command in page.read_text()
 
 
+def test_a_long_path_with_hyphens_stays_in_one_piece(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    page = tmp_path / "-".join(["a-long-prefix"] * 8) / "place.md"
+    with monkeypatch.context() as patched:
+        patched.setattr("intact.cli.main.page_of", lambda _: page)
+        assert desk.bare("place", "--help").out.rstrip().endswith(f"Step by step: {page}")
+        shown = desk.bare("produce", "--help").out.rstrip()
+    assert shown.endswith(f"Step by step: {page}")
+    assert "pkg produce OUT... -- COMMAND..." in shown
+    assert str(page) not in desk.bare("produce", "--help").out
+
+
 def test_the_help_of_all_names_the_directory_of_the_pages(desk: Desk) -> None:
     shown = desk.bare("--help").out
     place = Path(shown.split("Step by step:")[1].split()[0])

@@ -73,7 +73,7 @@ def test_an_interruption_leaves_nothing_behind(number: int, seconds: float, desk
     running.send_signal(signal.SIGCONT)
     _, err = running.communicate(timeout=SLOW)
     if is_at_work:
-        assert (running.returncode, "interrupted" in err) == (143 if number == signal.SIGTERM else 130, True)
+        assert (running.returncode, "interrupted" in err) == (128 + number, True)
     assert list(desk.root.iterdir()) == []
     _expect_no_process_in(desk.root)
 

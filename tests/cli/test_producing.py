@@ -1,11 +1,16 @@
 """`pkg produce`: outputs appear when the command has succeeded, all of them whole, and not before."""
 
 import os
+import re
 import resource
 import shutil
 import signal
+import socket
 import stat
+import struct
 import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -106,7 +111,10 @@ def test_the_command_gets_what_the_caller_has(desk: Desk) -> None:
 
 def test_a_command_that_is_not_there_is_told(desk: Desk) -> None:
     done = desk.process("produce", "one", "--", "/nowhere/cc", "{}", root=None)
-    assert (done.code, "ENOENT" in done.err) == (1, True)
+    assert (done.code, "ENOENT" in done.err) == (127, True)
+    (desk.place / "plain").write_text("no program")
+    done = desk.process("produce", "one", "--", "./plain", "{}", root=None)
+    assert (done.code, "EACCES" in done.err) == (126, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
@@ -182,3 +190,217 @@ def test_objects_archives_and_libraries_keep_their_endings(desk: Desk) -> None:
     ):
         assert desk.process("produce", *words, root=None).code == 0, words
     assert subprocess.run([desk.place / "main"], check=False).returncode == 7
+
+
+# --- what is not a file is not an output ------------------------------------------------------------------
+def identities(place: Path) -> dict[str, tuple[int, int, int]]:
+    seen = {name: (place / name).lstat() for name in made(place)}
+    return {name: (one.st_ino, one.st_mode, one.st_ctime_ns) for name, one in seen.items()}
+
+
+def test_a_device_a_pipe_or_a_directory_is_refused_before_the_command_runs(desk: Desk) -> None:
+    os.mkfifo(desk.place / "pipe")
+    (desk.place / "dir").mkdir()
+    (desk.place / "to-dir").symlink_to("dir")
+    (desk.place / "to-pipe").symlink_to("pipe")
+    (desk.place / "stdout").symlink_to("/proc/self/fd/1")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(desk.place / "socket"))
+    if os.geteuid() == 0:
+        os.mknod(desk.place / "node", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    before = identities(desk.place)
+    assert len(before) >= 6
+    for name in before:
+        for more in ((), ("--follow",)):
+            done = desk.process("produce", *more, name, "--", "sh", "-c", "touch ran; echo x >{}", root=None)
+            assert (done.code, "the command was not run" in done.err) == (1, True), (name, done)
+    assert identities(desk.place) == before
+
+
+def test_one_file_under_two_names_is_named_twice(desk: Desk) -> None:
+    (desk.place / "link").symlink_to("a")
+    (desk.place / "sub").symlink_to(".")
+    for words in (("a", str(desk.place / "a")), ("a", "sub/a"), ("--follow", "a", "link"), ("", "a")):
+        done = desk.process("produce", *words, "--", "sh", "-c", "touch ran {1} {2}", root=None)
+        assert done.code == 2, words
+    assert made(desk.place) == ["link", "sub"]
+
+
+def test_a_directory_that_the_command_made_is_not_left(desk: Desk) -> None:
+    done = desk.process("produce", "one", "--", "sh", "-c", "mkdir -p {}/in && touch {}/in/x", root=None)
+    assert (done.code, made(desk.place)) == (1, [])
+
+
+# --- as if the command had written into the old file ------------------------------------------------------
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_output_keeps_mode_owner_and_list_of_the_old_one(desk: Desk) -> None:
+    """As the shell's `>`; a command that chooses a mode has chosen it."""
+    old = desk.place / "old"
+
+    def after(command: str, mode: int, umask: int = 0o022) -> tuple[int, int, int]:
+        old.write_text("old")
+        old.chmod(mode)
+        os.chown(old, 12, 34)
+        old.chmod(mode)
+        before = os.umask(umask)
+        try:
+            assert desk.process("produce", "old", "--", "sh", "-c", command, root=None).code == 0
+        finally:
+            os.umask(before)
+        status = old.stat()
+        return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
+
+    assert after("echo x >{}", 0o600) == (0o600, 12, 34)
+    assert after("echo x >{}", 0o755) == (0o755, 12, 34)
+    assert after("echo x >{}", 0o640, umask=0o077) == (0o640, 12, 34)
+    assert after("echo x >{}", 0o4755) == (0o755, 12, 34)
+    assert after("cp /bin/true {}", 0o600) == (0o755, 12, 34)
+    assert after("echo x >{}; chmod 4711 {}", 0o600) == (0o4711, 12, 34)
+    entries = [(1, 6, 2**32 - 1), (2, 4, 65534), (4, 0, 2**32 - 1), (16, 4, 2**32 - 1), (32, 0, 2**32 - 1)]
+    listed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *one) for one in entries)
+    os.setxattr(old, "system.posix_acl_access", listed)
+    assert after("echo x >{}", 0o640) == (0o640, 12, 34)
+    assert os.getxattr(old, "system.posix_acl_access") == listed
+    os.removexattr(old, "system.posix_acl_access")
+    os.setxattr(desk.place, "system.posix_acl_default", listed)  # then the umask does not count
+    assert after("echo x >{}", 0o604) == (0o604, 12, 34)
+    assert os.listxattr(old) == []
+
+
+def test_a_second_name_of_another_file_leaves_that_as_it_is(desk: Desk) -> None:
+    (desk.place / "mine").write_text("mine")
+    (desk.place / "mine").chmod(0o644)
+    (desk.place / "old").write_text("old")
+    (desk.place / "old").chmod(0o600)
+    assert desk.process("produce", "old", "--", "ln", "mine", "{}", root=None).code == 0
+    assert (desk.place / "old").samefile(desk.place / "mine")
+    assert stat.S_IMODE((desk.place / "mine").stat().st_mode) == 0o644
+
+
+# --- in the command's place -------------------------------------------------------------------------------
+def test_the_command_gets_the_descriptors_of_the_caller(desk: Desk) -> None:
+    """Such as make's jobserver."""
+    line = 'exec 9>log; exec "$0" produce one -- sh -c "echo told >&9; ls /proc/self/fd >{}"'
+    subprocess.run(["sh", "-c", line, PKG], cwd=desk.place, env=clean_environment(), check=True)
+    assert (desk.place / "log").read_text() == "told\n"
+    numbers = (desk.place / "one").read_text().split()
+    assert set(numbers) <= {"0", "1", "2", "3", "9"}, "none of ours; 3 is the list itself"
+
+
+def test_a_command_that_fails_is_a_document_too(desk: Desk) -> None:
+    done = desk.process("--json", "produce", "one", "--", "sh", "-c", "echo {}>/dev/null; exit 7", root=None)
+    assert (done.code, faults(done.json, "error")) == (7, [])
+    assert (done.json["error"]["kind"], done.json["exit_code"]) == ("CommandFailed", 7)
+    done = desk.process("--json", "produce", "one", "--", "/nowhere", "{}", root=None)
+    assert (done.code, done.json["error"]["kind"], done.json["exit_code"]) == (127, "CommandNotFound", 127)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_between_two_renames_finds_both_done(number: signal.Signals, desk: Desk) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from intact.cli.main import main\n"
+        "import intact.cli.placing\n"
+        "rename = os.rename\n"
+        "def interrupted(one, other):\n"
+        "    rename(one, other)\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "os.rename = interrupted\n"
+        "main()\n"
+    )
+    words = ("produce", "one", "two", "--", "sh", "-c", "echo 1 >{1}; echo 2 >{2}")
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script, *words],
+        cwd=desk.place,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "now: everything was placed" in done.stderr) == (128 + number, True), done
+    assert made(desk.place) == ["one", "two"]
+
+
+# --- the page ---------------------------------------------------------------------------------------------
+PAGE = Path(__file__).parent.parent.parent / "docs/how-to/produce.md"
+
+
+def recipes(heading: str) -> list[str]:
+    """Return the blocks of code of a part of the page."""
+    part = PAGE.read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", part, re.MULTILINE)
+    return [textwrap.dedent(one) for one in blocks if one.strip()]
+
+
+SOURCES = {
+    "main.c": '#include "version.h"\n#include "util.h"\n#include <stdio.h>\n'
+    "int main(void) { puts(VERSION); return util(); }\n",
+    "util.c": '#include "util.h"\nint util(void) { return 0; }\n',
+    "util.h": "int util(void);\n",
+    "version.txt": "1.0\n",
+}
+
+
+@pytest.fixture
+def sources(desk: Desk) -> Desk:
+    for name, text in SOURCES.items():
+        (desk.place / name).write_text(text)
+    (desk.place / "bin").mkdir()
+    (desk.place / "bin/pkg").symlink_to(PKG)
+    return desk
+
+
+def run(desk: Desk, *words: str) -> str:
+    path = f"{desk.place / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        words, cwd=desk.place, env=clean_environment(PATH=path), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done
+    assert "warning" not in done.stderr, done
+    return done.stdout + done.stderr
+
+
+@needs_cc
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_the_makefile_of_the_page_builds_what_changed_and_no_more(sources: Desk) -> None:
+    place = sources.place
+    (place / "Makefile").write_text(recipes("In a Makefile")[0])
+    said = run(sources, "make", "-j2")
+    assert run(sources, str(place / "prog")) == "1.0\n"
+    assert "jobserver" not in said
+    assert not [one for one in made(place) if one.startswith(".intact-")]
+    assert "prog" not in run(sources, "make"), "it is up to date"
+    before = (place / "main.o").stat().st_mtime_ns
+    (place / "version.txt").touch()
+    run(sources, "make")
+    assert (place / "main.o").stat().st_mtime_ns == before, "the header has the same text"
+    (place / "version.txt").write_text("2.0\n")
+    run(sources, "make")
+    assert run(sources, str(place / "prog")) == "2.0\n"
+    assert "main.o: main.c" in (place / "main.d").read_text()
+    (place / "util.h").write_text("int util(void);\n#define NEW 1\n")
+    before = (place / "util.o").stat().st_mtime_ns
+    run(sources, "make")
+    assert (place / "util.o").stat().st_mtime_ns > before, "the .d file names the object, not a scratch name"
+
+
+@needs_cc
+@pytest.mark.skipif(shutil.which("ld") is None, reason="there is no ld")
+def test_the_linker_s_recipes_of_the_page_work(sources: Desk) -> None:
+    (sources.place / "version.h").write_text('#define VERSION "3.0"\n')
+    (block,) = recipes("With ar and ld")
+    run(sources, "sh", "-e", "-c", block)
+    assert run(sources, str(sources.place / "prog")) == "3.0\n"
+    assert {"both.o", "libutil.a", "prog"} <= set(made(sources.place))
+
+
+def test_the_shell_recipes_of_the_page_quote_their_names(sources: Desk) -> None:
+    for heading in ("In a shell script", "In a Makefile", "With ar and ld"):
+        for block in recipes(heading):
+            assert not re.search(r"> ?\{", block), "a name with a space, or worse"
+    loop, report = recipes("In a shell script")
+    assert subprocess.run(["sh", "-n", "-c", loop], check=False).returncode == 0
+    (sources.place / "bin/make-report").write_text("#!/bin/sh\necho all is well\n")
+    (sources.place / "bin/make-report").chmod(0o755)
+    run(sources, "sh", "-e", "-c", report.replace("/srv/www/", "a b;touch x;"))
+    assert (sources.place / "a b;touch x;report.html").read_text() == "all is well\n"

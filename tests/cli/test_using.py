@@ -411,6 +411,26 @@ def test_the_copy_is_for_those_who_could_read_the_file(desk: Desk) -> None:
     assert (saved.st_uid, saved.st_gid, saved.st_mode & 0o7777) == (65534, 100, 0o640)
 
 
+def test_rescue_writes_to_standard_output_and_into_no_device(desk: Desk) -> None:
+    secret = desk.root / "secret"
+    secret.write_text("what was in it")
+    os.mkfifo(desk.place / "pipe")
+    (desk.place / "stdout").symlink_to("/proc/self/fd/1")
+    (desk.place / "to-pipe").symlink_to("pipe")
+    with secret.open():
+        secret.unlink()
+        words = ("rescue", "secret", "--pid", str(os.getpid()), "-o")
+        result = desk(*words, "-")
+        assert (result.code, result.out) == (0, "what was in it")
+        assert "not proven" in result.err
+        assert desk("--json", *words, "-").code == 2
+        for output in ("pipe", "stdout", "to-pipe", "."):
+            result = desk(*words, output)
+            assert (result.code, "-o -" in result.err) == (1, True), output
+    assert (desk.place / "pipe").is_fifo()
+    assert not (desk.place / "-").exists()
+
+
 def test_two_deleted_files_of_one_name_are_not_mixed_up(desk: Desk) -> None:
     name = desk.root / "log"
     name.write_text("one")

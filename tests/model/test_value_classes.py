@@ -242,6 +242,7 @@ def test_what_it_cannot_do_it_does_not_do_halfway() -> None:
     for plain in (
         type("Inherits", (Exception,), {"__annotations__": {}}),
         type("Compares", (), {"__annotations__": {}, "__eq__": lambda _one, _other: True}),
+        type("Smuggles", (), {"__annotations__": {"a): import os #": int}}),
     ):
         with pytest.raises(NotImplementedError):
             made(plain)

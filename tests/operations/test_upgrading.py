@@ -10,6 +10,7 @@ from intact.operations.install import install
 from intact.operations.prepare import InstallOptions
 from intact.operations.root import Environment
 from intact.operations.verify import verify
+from support.situations import digest
 from support.workshop import Package, Part, Workshop, file, snapshot, symlink
 
 SAME = (file("opt/a/same", "same"), file("opt/b/same", "same"), symlink("opt/link", "a/same"))
@@ -65,6 +66,7 @@ def test_several_upgrades_are_rolled_back_at_once(workshop: Workshop) -> None:
     workshop.install(_package("1", file("opt/x", "1"), file("opt/gone", "g")))
     before, rows = snapshot(workshop), _rows(workshop)
     workshop.install(_package("2", file("opt/x", "2"), file("opt/new", "n")))
+    assert not (workshop.path / "opt/gone").exists()
     workshop.install(_package("3", file("opt/x", "2"), file("opt/new", "other"), file("opt/late/l", "l")))
     workshop.install(_package("4", file("opt/x", "1"), file("opt/gone", "g")))
     workshop.roll_back(2)
@@ -165,12 +167,27 @@ def test_another_version_that_is_installed_meanwhile_is_not_taken_for_the_one_co
 
 def test_a_lost_or_altered_manifest_costs_time_only(workshop: Workshop) -> None:
     retained = workshop.path / "var/lib/intact/private/manifests"
-    workshop.install(_package("1"))
-    for path in retained.iterdir():
-        path.write_text("altered")
+    workshop.install(_package("1", file("opt/x", "1")))
+    for path in retained.iterdir():  # as if it had brought the new content
+        path.write_text(path.read_text().replace(digest("1"), digest("2")))
     workshop.install(_package("2", file("opt/x", "2")))
     assert (workshop.read("opt/x"), _differences(workshop)) == ("2", [])
     for path in retained.iterdir():
         path.unlink()
     workshop.install(_package("3", file("opt/x", "3")))
     assert (workshop.read("opt/x"), _differences(workshop)) == ("3", [])
+
+
+def test_the_new_version_of_a_configuration_file_goes_when_the_next_upgrade_settles_it(
+    workshop: Workshop,
+) -> None:
+    def package(version: str, text: str) -> Package:
+        return _package(version, file("etc/app.conf", text, config=True))
+
+    workshop.install(package("1", "1"))
+    workshop.write("etc/app.conf", "mine")
+    workshop.install(package("2", "2"))
+    assert workshop.read("etc/app.conf.pkg-new") == "2"
+    workshop.install(package("3", "2"))
+    assert not (workshop.path / "etc/app.conf.pkg-new").exists()
+    assert workshop.read("etc/app.conf") == "mine"

@@ -147,12 +147,19 @@ def test_a_missing_account_of_a_file_with_two_names_is_told(workshop: Workshop) 
 
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["both there", "one deleted"])
-def test_names_with_a_changed_mode_go_through_an_upgrade(workshop: Workshop, deleted: bool) -> None:  # noqa: FBT001  a parameter of the test
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_names_with_a_changed_mode_go_through_an_installation(
+    workshop: Workshop,
+    deleted: bool,  # noqa: FBT001  a parameter of the test
+    version: str,
+) -> None:
+    """The same version again brings a deleted name back; so does another one, if it has the file otherwise."""
     workshop.install(Package("a", "1", *PAIR))
     (workshop.path / FIRST).chmod(0o600)
     if deleted:
         (workshop.path / TWIN).unlink()
-    workshop.install(Package("a", "2", *PAIR))
+    pair = PAIR if version == "1" else [file(FIRST, "2"), PAIR[1]]
+    workshop.install(Package("a", version, *pair))
     first, twin = ((workshop.path / name).stat() for name in (FIRST, TWIN))
     assert (first.st_ino, first.st_mode & 0o777, first.st_nlink) == (twin.st_ino, 0o600, 2)
 

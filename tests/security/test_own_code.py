@@ -17,6 +17,7 @@ DANGEROUS_MODULES = frozenset(
     {"pickle", "cPickle", "dill", "marshal", "shelve", "yaml", "code", "codeop", "pty", "runpy", "imp"}
 )
 DANGEROUS_CALLS = frozenset({"eval", "exec", "compile", "__import__", "input"})
+FUNCTIONS_OF_VALUES = SOURCE / "model/values.py"  # compiled from names in our own source: decision 8
 DANGEROUS_OF_OS = frozenset(
     {"system", "popen", "spawnl", "spawnv", "spawnvp", "execvp", "execlp", "startfile"}
 )
@@ -77,6 +78,7 @@ class TestWhoseItIs:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_sec_43_nothing_that_is_read_is_run(path: Path) -> None:
+    calls = DANGEROUS_CALLS - ({"exec"} if path == FUNCTIONS_OF_VALUES else set())
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             assert not {one.name.split(".")[0] for one in node.names} & DANGEROUS_MODULES
@@ -84,7 +86,7 @@ def test_sec_43_nothing_that_is_read_is_run(path: Path) -> None:
             assert (node.module or "").split(".")[0] not in DANGEROUS_MODULES
         elif isinstance(node, ast.Call):
             name = node.func
-            assert not isinstance(name, ast.Name) or name.id not in DANGEROUS_CALLS, ast.unparse(node)
+            assert not isinstance(name, ast.Name) or name.id not in calls, ast.unparse(node)
             if isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name) and name.value.id == "os":
                 assert name.attr not in DANGEROUS_OF_OS, ast.unparse(node)
             assert not [one for one in node.keywords if one.arg == "shell"], ast.unparse(node)

@@ -156,10 +156,6 @@ class FaultyDisk:
             yield piece
         self.step("finish", path)
 
-    def put_directory(self, path: RelPath, attributes: Attributes) -> int | None:
-        self.step("make_directory", path)
-        return self.real.put_directory(path, attributes)
-
     def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:
         self.step("make_symlink", path)
         self.real.make_symlink(path, target, uid, gid)

@@ -30,6 +30,14 @@ def _numbers(part: range, _progress: Progress) -> bytes:
     return ",".join(map(str, part)).encode()
 
 
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of this process may have left a thread behind that waits for something for ever."""
+    left = threading.active_count() - 1
+    counted = threading.active_count
+    monkeypatch.setattr(threading, "active_count", lambda: counted() - left)
+
+
 @needs_two
 def test_every_item_is_looked_at_once_and_the_answers_come_in_order() -> None:
     answers = in_parts(100, _numbers, fewest=10)

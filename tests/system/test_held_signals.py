@@ -11,7 +11,14 @@ import pytest
 
 from intact.system.signals import signal_waits, signals_held
 
-POLITE = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+POLITE = [
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+]
 pytestmark = pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread(), reason="signals reach the main thread"
 )
@@ -137,13 +144,13 @@ def test_in_another_thread_it_does_nothing_and_does_no_harm() -> None:
 
 def test_signals_that_cannot_wait_are_not_held(arrived: list[int]) -> None:
     seen: list[int] = []
-    before = signal.signal(signal.SIGUSR1, lambda number, _frame: seen.append(number))
+    before = signal.signal(signal.SIGALRM, lambda number, _frame: seen.append(number))
     try:
         with signals_held():
-            signal.raise_signal(signal.SIGUSR1)
-            assert seen == [signal.SIGUSR1]
+            signal.raise_signal(signal.SIGALRM)
+            assert seen == [signal.SIGALRM]
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        signal.signal(signal.SIGALRM, before)
     assert arrived == []
 
 

@@ -327,9 +327,7 @@ def test_what_is_put_has_content_and_attributes_at_once(
     assert (seen.mtime_ns, disk.read_file(A)) == (1_000_000_000, b"hello")
 
 
-def test_a_file_with_special_rights_or_another_owner_is_private_until_it_is_whole(
-    disk: LinuxDisk, tmp_path: Path
-) -> None:
+def test_a_file_is_private_until_it_is_whole(disk: LinuxDisk, tmp_path: Path) -> None:
     def content() -> Iterator[bytes]:
         yield b"x"
         modes.append((tmp_path / "root/a").stat().st_mode & 0o7777)
@@ -354,35 +352,3 @@ def test_what_exists_is_not_put_again_and_what_fails_on_the_way_is_closed(disk: 
     assert len([*Path("/proc/self/fd").iterdir()]) == before
     with pytest.raises(MachineError, match="EEXIST"):
         disk.put_file(A, [b""], PLAIN)
-    with pytest.raises(MachineError, match="EEXIST"):
-        disk.put_directory(A, PLAIN)
-
-
-def test_a_directory_that_is_put_is_complete_or_says_that_it_is_not(disk: LinuxDisk) -> None:
-    own = (os.geteuid(), os.getegid())
-    assert disk.put_directory(D, Attributes(0o755, *own)) is not None
-    seen = disk.observe(D)
-    assert seen is not None
-    assert (seen.mode, (seen.uid, seen.gid)) == (0o755, own)
-    for name, attributes in (
-        ("sticky", Attributes(0o1777, *own)),
-        ("closed", Attributes(0o555, *own)),
-        ("timed", Attributes(0o755, *own, 1)),
-        ("marked", Attributes(0o755, *own, None, (("user.x", b""),))),
-        ("theirs", Attributes(0o755, 12, 34)),
-    ):
-        assert disk.put_directory(D / name, attributes) is None
-        seen = disk.observe(D / name)
-        assert seen is not None
-        assert (seen.mode, (seen.uid, seen.gid)) == (0o700, own)
-
-
-@needs_root
-def test_a_directory_that_inherits_a_group_is_not_complete(disk: LinuxDisk) -> None:
-    disk.put_directory(D, Attributes(0o755, 0, 0))
-    disk.set_attributes(D, Attributes(0o2755, 0, 34))
-    assert disk.put_directory(D / "inner", Attributes(0o755, 0, 0)) is None
-    assert disk.set_attributes(D / "inner", Attributes(0o755, 0, 0)) > 0
-    seen = disk.observe(D / "inner")
-    assert seen is not None
-    assert (seen.mode, seen.gid) == (0o755, 0)

@@ -83,8 +83,11 @@ class UnverifiedBundle:
         return partial(self._read_file, place, count)
 
     def _read_file(self, place: int, count: int) -> bytes:
+        behind_head = place - self.head_length
+        content = self._rest[
+            behind_head : behind_head + count
+        ]  # what was read with the head is not read again
         try:
-            content = os.pread(self._stream.fileno(), count, place)
             while len(content) < count and (
                 more := os.pread(self._stream.fileno(), count - len(content), place + len(content))
             ):

@@ -44,10 +44,14 @@ _COMMANDS = MappingProxyType(
 )
 
 
+_STEPS = "\n\n\b\nStep by step: "  # \b: click is not to break the line at a hyphen of the path
+
+
 def _leads_on(command: click.Command, page: Path | None) -> None:
     """Let the help of a command end with the page that says more."""
     if page is not None:
-        command.epilog = f"Step by step: {page}"
+        above, _, _ = (command.epilog or "").partition(_STEPS)
+        command.epilog = f"{above}{_STEPS}{page}"
         for inner in command.commands.values() if isinstance(command, click.Group) else ():
             _leads_on(inner, page)
 

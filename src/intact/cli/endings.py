@@ -4,16 +4,15 @@
     ├── Declined                    1   a person was asked, and said no
     ├── OutputLost                  1   the work is done, but nobody could be told
     └── Interrupted               130   SIGINT
-        └── Terminated            143   SIGTERM
+        ├── Terminated            143   SIGTERM
+        └── Signalled             128   and the number of another signal
 
 They hang on the tree of `model.errors`.
 """
 
-from typing import ClassVar
-
 from intact.model.errors import IntactError
 
-__all__ = ["Declined", "Interrupted", "OutputLost", "Terminated"]
+__all__ = ["Declined", "Interrupted", "OutputLost", "Signalled", "Terminated"]
 
 
 class Declined(IntactError):
@@ -35,17 +34,27 @@ class OutputLost(IntactError):
 class Interrupted(IntactError):
     """Ctrl-C; everything was tidied up."""
 
-    exit_code: ClassVar[int] = 130
+    exit_code = 130
 
-    def __init__(self) -> None:
+    def __init__(self, state: str = "") -> None:
         super().__init__(
             "interrupted",
-            remedy="`pkg history` tells which",
-            root_state="what had begun was undone or completed",
+            remedy=None if state else "`pkg history` tells which",
+            root_state=state or "what had begun was undone or completed",
         )
 
 
 class Terminated(Interrupted):
     """As above, by SIGTERM."""
 
-    exit_code: ClassVar[int] = 143
+    exit_code = 143
+
+
+class Signalled(Interrupted):
+    """As above, by SIGHUP, SIGQUIT, SIGUSR1 or SIGUSR2."""
+
+    exit_code = 128
+
+    def __init__(self, number: int, state: str = "") -> None:
+        super().__init__(state)
+        self.exit_code = 128 + number

@@ -11,26 +11,30 @@ from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from intact.cli.endings import Interrupted, Terminated
+from intact.cli.endings import Interrupted, Signalled, Terminated
 from intact.cli.plain import PlainLine, read_plain
 from intact.cli.screen import Screen, finish_output
 from intact.cli.session import Session
 from intact.cli.surroundings import settle_surroundings
 from intact.cli.words import shown
 from intact.model.errors import IntactError, MachineError
+from intact.system.signals import POLITE
 
 __all__ = ["main", "run_command"]
 
-_ENDING = (signal.SIGINT, signal.SIGTERM)
 _MOMENT = 0.01  # seconds, until the finalizer is over
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came; everything is tidied up as for Ctrl-C."""
+class _Ended(KeyboardInterrupt):
+    """Another signal came; everything is tidied up as for Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
-def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+def _on_signal(number: int, _frame: FrameType | None) -> None:
+    raise _Ended(number)
 
 
 def main() -> None:
@@ -44,14 +48,16 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show must not stop us
             stream.reconfigure(errors="backslashreplace")
     # Held until there is somebody who can tell it in our words.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, POLITE)
+    for number in POLITE:
+        if number == signal.SIGTERM or signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one
+            signal.signal(number, _on_signal)
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         code = run_command(sys.argv[1:])
     except KeyboardInterrupt as interrupt:  # at the last moment, or a second one while the first was told
         code = _failed(Screen(as_json="--json" in sys.argv, quiet=False), _end_of(interrupt))
-    for number in _ENDING:
+    for number in POLITE:
         signal.signal(number, signal.SIG_IGN)  # it has ended: too late for a signal to say otherwise
     finish_output(sys.stdout)
     finish_output(sys.stderr)
@@ -77,7 +83,7 @@ def _tell_mistake(kind: type[BaseException], error: BaseException, trace: Traceb
 def _end_all_the_same(lost: "sys.UnraisableHookArgs") -> None:
     """Let a signal come again that Python has dropped: it raised in a finalizer or in a callback of an import."""
     if isinstance(lost.exc_value, KeyboardInterrupt):
-        number = signal.SIGTERM if isinstance(lost.exc_value, _Terminated) else signal.SIGINT
+        number = lost.exc_value.number if isinstance(lost.exc_value, _Ended) else signal.SIGINT
         again = threading.Timer(_MOMENT, os.kill, (os.getpid(), number))
         again.daemon = True
         again.start()
@@ -120,7 +126,11 @@ def _run_any(arguments: list[str], screen: Screen) -> int:
 
 
 def _end_of(interrupt: BaseException | None) -> Interrupted:
-    return Terminated() if isinstance(interrupt, _Terminated) else Interrupted()
+    """Tell what a signal has done; an operation that knows better than we do has said so."""
+    state = str(interrupt or "")
+    if not isinstance(interrupt, _Ended):
+        return Interrupted(state)
+    return Terminated(state) if interrupt.number == signal.SIGTERM else Signalled(interrupt.number, state)
 
 
 def _failed(screen: Screen, error: IntactError) -> int:

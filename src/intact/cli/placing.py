@@ -1,7 +1,9 @@
 """Acts. The commands for files outside any package: place them, or have a command produce them."""
 
 import base64
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from grp import getgrnam
 from pwd import getpwnam
 from typing import Any
@@ -13,8 +15,8 @@ from intact.cli.surroundings import caller
 from intact.cli.words import shown
 from intact.model.errors import UsageError
 from intact.model.values import replace
-from intact.operations.placing import PlaceOptions, place
-from intact.operations.producing import produce
+from intact.operations.placing import STANDARD_INPUT, Placed, PlaceOptions, place
+from intact.operations.producing import CommandFailed, produce
 
 __all__ = ["COMMANDS"]
 
@@ -95,13 +97,14 @@ def _xattr(text: str) -> tuple[str, bytes]:
     "--preserve", "-p", is_flag=True, help="Mode, owner, attributes and time as the source has them."
 )
 @click.option("--backup", "-b", is_flag=True, help="Keep the old file beside the new one.")
-@click.option("--suffix", default="~", show_default=True, help="What the backup's name ends with.")
+@click.option("--suffix", help="What the backup's name ends with, instead of ~.")
 @click.option("--if-changed", is_flag=True, help="Leave a file alone, with its time, that is as it would be.")
 @click.option("--follow", is_flag=True, help="Where DESTINATION is a symbolic link, replace what it names.")
 @click.option(
     "--no-target-directory", "-T", is_flag=True, help="DESTINATION is a name, even if a directory has it."
 )
 @click.option("--parents", "-D", is_flag=True, help="Make missing directories.")
+@click.option("--no-empty", is_flag=True, help="Refuse a source without content.")
 @click.option("--exit-unchanged", is_flag=True, help="Exit with 4 if there was nothing to do.")
 @click.pass_obj
 def _place(  # noqa: PLR0913  one for each option
@@ -114,7 +117,7 @@ def _place(  # noqa: PLR0913  one for each option
     group: int | None,
     xattrs: tuple[str, ...],
     backup: bool,
-    suffix: str,
+    suffix: str | None,
     no_target_directory: bool,
     exit_unchanged: bool,
     **options: Any,  # noqa: ANN401  click
@@ -123,36 +126,64 @@ def _place(  # noqa: PLR0913  one for each option
 
     SOURCE is a file, or - for standard input. DESTINATION is a name, or a directory. What uses the old file keeps it.
     """
-    if backup and (not suffix or "/" in suffix):
-        raise UsageError(
-            "a backup needs a name of its own", path=suffix, remedy="say --suffix .old, for example"
-        )
+    if STANDARD_INPUT in sources and sys.__stdin__ is None:
+        raise UsageError("standard input is closed", remedy="say what it is: `pkg place - FILE < SOURCE`")
     chosen = replace(
         PlaceOptions(**options),
         umask=caller().umask,
         uid=owner,
         gid=group,
         xattrs=tuple(map(_xattr, xattrs)),
-        backup_suffix=suffix if backup else "",
+        backup_suffix=_suffix(suffix, backup=backup),
         into_directory=not no_target_directory,
     )
-    placed = place(sources, destination, chosen)
+    with _told_truly():
+        placed = place(sources, destination, chosen)
+        _tell_placed(session, placed)
+    return _UNCHANGED if exit_unchanged and not any(one.changed for one in placed) else 0
+
+
+def _suffix(text: str | None, *, backup: bool) -> str:
+    if text is not None and not backup:
+        raise UsageError(
+            "--suffix says how a backup is called, and none was asked for", remedy="say --backup"
+        )
+    if text is not None and (not text or "/" in text):
+        raise UsageError(
+            "a backup needs a name of its own", path=text, remedy="say --suffix .old, for example"
+        )
+    return (text or "~") if backup else ""
+
+
+def _tell_placed(session: Session, placed: tuple[Placed, ...]) -> None:
     rows = [
         {
             "source": one.source,
             "target": str(one.target),
             "changed": one.changed,
             "backup": None if one.backup is None else str(one.backup),
+            "notes": list(one.notes),
         }
         for one in placed
     ]
-    changed = any(one.changed for one in placed)
     lines = []
     for one in placed:
         kept = f"; the old one is {shown(one.backup)}" if one.backup is not None else ""
         lines.append(f"{shown(one.target)}: {'placed' if one.changed else 'is as it should be'}{kept}")
-    session.screen.done({"changed": changed, "placed": rows}, lines)
-    return _UNCHANGED if exit_unchanged and not changed else 0
+        lines += [f"{shown(one.target)}: {shown(note)}" for note in one.notes]
+    session.screen.done({"changed": any(one.changed for one in placed), "placed": rows}, lines)
+
+
+@contextmanager
+def _told_truly() -> Iterator[None]:
+    """Let an interrupted command say what is true of single files; they have no history."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = interrupt.args or (
+            "each file is a whole old or a whole new one, and no scratch file is left",
+        )
+        raise
 
 
 class _WithCommand(click.Command):
@@ -185,11 +216,16 @@ def _produce(ctx: click.Context, outputs: tuple[str, ...], *, if_changed: bool, 
         raise UsageError(
             "there is no command", remedy="for example: pkg produce main.o -- cc -c main.c -o {}"
         )
-    produced = produce(outputs, command, caller(), if_changed=if_changed, follow=follow)
-    if produced.code == 0:
-        session: Session = ctx.obj
-        rows = [str(one) for one in produced.changed]
-        session.screen.done({"changed": bool(rows), "placed": rows}, [])
+    session: Session = ctx.obj
+    with _told_truly():
+        produced = produce(outputs, command, caller(), if_changed=if_changed, follow=follow)
+        if produced.code and session.screen.as_json:
+            raise CommandFailed(
+                produced.code
+            )  # without --json the command itself has said what it has to say
+        if produced.code == 0:
+            rows = [str(one) for one in produced.changed]
+            session.screen.done({"changed": bool(rows), "placed": rows}, [])
     return produced.code
 
 

@@ -10,7 +10,7 @@ from intact.cli.words import shown, size_text
 from intact.cli.words_receipt import receipt_document, receipt_lines, recovered_lines
 from intact.model.errors import UsageError
 from intact.operations.repairing import Repaired, RepairOptions, repair
-from intact.operations.rescuing import Rescued, rescue
+from intact.operations.rescuing import STANDARD_OUTPUT, Rescued, rescue
 from intact.operations.root import Root
 
 __all__ = ["COMMANDS"]
@@ -92,7 +92,11 @@ def _lines(done: Repaired) -> list[str]:
 @click.command("rescue")
 @click.argument("path")
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Where the content is put."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Where the content is put; - is standard output.",
 )
 @click.option("--pid", type=int, metavar="N", help="Take it from this process.")
 @click.pass_obj
@@ -102,9 +106,19 @@ def _rescue(session: Session, path: str, output: Path, pid: int | None) -> int:
     PATH is what the file was called; it need not belong to a package. If a package owns it, its digest proves the content,
     and a process that has it under another name is found, too. Or PATH is what a process has: /proc/PID/fd/N.
     """
+    is_out = output == STANDARD_OUTPUT
+    if is_out and session.screen.as_json:
+        raise UsageError(
+            "standard output cannot take both JSON and the content", remedy="name a file with -o"
+        )
     with session.root() as root:
         done = rescue(root, _host_path(path, root), output, pid)
-    session.screen.done(_rescued_document(done, output), _rescued_lines(done, output))
+    lines = _rescued_lines(done, output)
+    if is_out:
+        for line in lines:
+            session.screen.say(line)
+    else:
+        session.screen.done(_rescued_document(done, output), lines)
     return 0
 
 

@@ -26,7 +26,6 @@ state that the root is in now.
 """
 
 import errno as errno_names
-from typing import ClassVar
 
 __all__ = [
     "UNCHANGED",
@@ -67,7 +66,7 @@ class IntactError(Exception):
         root_state: what became of the root.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1  # of the class; an error that hands on what another process said has its own
 
     def __init__(
         self,

@@ -79,6 +79,8 @@ def _dataclass(*, frozen: bool = False, slots: bool = False) -> Callable[[type],
 
 def _insist_on_plainness(plain: type) -> None:
     """Refuse what would be lost without a word."""
+    if not all(map(str.isidentifier, plain.__annotations__)):  # they become source text
+        raise NotImplementedError(f"{plain.__qualname__}: fields that are no names")
     written = sorted(_WRITTEN & vars(plain).keys())
     if plain.__bases__ != (object,) or written:
         raise NotImplementedError(f"{plain.__qualname__}: inheritance, or functions of its own: {written}")

@@ -6,7 +6,9 @@ so, and the answer tells: that is not proven.
 
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +19,7 @@ from intact.model.paths import PathFault, RelPath
 from intact.model.values import dataclass
 from intact.operations.asking import owners_of
 from intact.operations.root import Root
+from intact.system.destinations import obstacle
 from intact.system.hostfiles import replace_file
 from intact.system.process_content import (
     HeldFile,
@@ -27,7 +30,9 @@ from intact.system.process_content import (
     opened_held,
 )
 
-__all__ = ["NotRescued", "Rescued", "rescue"]
+__all__ = ["STANDARD_OUTPUT", "NotRescued", "Rescued", "rescue"]
+
+STANDARD_OUTPUT = Path("-")
 
 _LARGE = 1 << 28  # bytes; what is larger is not read only to be told apart
 _Recorded = dict[Digest, tuple[int, str]]
@@ -67,12 +72,14 @@ def rescue(root: Root, name: Path, output: Path, pid: int | None = None) -> Resc
     Args:
         name: the file, as a path of the host, whether or not it could be in a package; or what a process has, as
             ``/proc/PID/fd/N``, ``/proc/PID/exe`` or a name in ``/proc/PID/map_files``.
+        output: a name; or ``-`` for standard output, where nothing can be taken back.
         pid: take it from this process.
 
     Raises:
-        NotRescued: nobody has it, or there are several; `details` names them.
+        NotRescued: nobody has it, or there are several; `details` names them. Or the output is no file.
         MachineError: the system refused; `output` is as it was.
     """
+    _insist_on_output(output)
     try:
         held = held_at(str(name))
         if held is not None:
@@ -191,16 +198,26 @@ def _give_owner(source: BinaryIO, target: BinaryIO) -> None:
         os.fchown(target.fileno(), -1, status.st_gid)
 
 
+def _insist_on_output(output: Path) -> None:
+    against = None if output == STANDARD_OUTPUT else obstacle(output)
+    if against is not None:
+        raise NotRescued(
+            f"it is {against}, and only files and links to files are replaced",
+            path=str(output),
+            root_state="nothing was written",
+            remedy="say -o - for standard output, or name a file",
+        )
+
+
 def _copy(file: HeldFile, output: Path, recorded: _Recorded, *, must_be_proven: bool = False) -> Rescued:
-    with opened_held(file) as source, replace_file(output, _mode(source)) as target:
-        _give_owner(source, target)
-        copied = copy_held(source, target.write, lambda count: target.seek(count, os.SEEK_CUR))
-        target.truncate()  # a hole at the end
+    with opened_held(file) as source, _written(output, source) as (write, leave_out):
+        copied = copy_held(source, write, leave_out)
         if must_be_proven and copied.digest not in recorded:
+            is_out = output == STANDARD_OUTPUT
             raise NotRescued(
                 "the file was changed while it was copied",
                 path=file.link,
-                root_state="nothing was written",
+                root_state="what was written is not it" if is_out else "nothing was written",
                 remedy="run the same command again",
             )
     _, package = recorded.get(copied.digest, (0, None))
@@ -215,3 +232,19 @@ def _copy(file: HeldFile, output: Path, recorded: _Recorded, *, must_be_proven: 
         copied.was_stable,
         copied.growth,
     )
+
+
+@contextmanager
+def _written(
+    output: Path, source: BinaryIO
+) -> Iterator[tuple[Callable[[bytes], object], Callable[[int], object] | None]]:
+    """Provide what writes content to the output, and what leaves a hole of so many bytes, where there can be one."""
+    if output == STANDARD_OUTPUT:
+        out = sys.stdout.buffer
+        yield out.write, None
+        out.flush()
+        return
+    with replace_file(output, _mode(source)) as target:
+        _give_owner(source, target)
+        yield target.write, lambda count: target.seek(count, os.SEEK_CUR)
+        target.truncate()  # a hole at the end

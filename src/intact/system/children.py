@@ -70,6 +70,7 @@ def run_in_our_place(command: Sequence[str], surroundings: Surroundings) -> int:
                 list(command),
                 env=dict(surroundings.environment),
                 umask=surroundings.umask,
+                close_fds=False,  # what the caller has opened for it (make's jobserver); ours close by themselves
                 preexec_fn=prepare,  # noqa: PLW1509  there is one thread only
             )
         except OSError as error:

@@ -4,6 +4,7 @@ A new file is written under a temporary name in the same directory, synced, rena
 An interrupted write leaves the old file as it was.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from typing import BinaryIO
 
 from intact.model.errors import MachineError, machine_error
 from intact.system import syscalls
+from intact.system.destinations import obstacle
 
 __all__ = [
     "refusal_to_write",
@@ -32,8 +34,15 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     """Write the new content of `path`; it appears when the block ends without an exception.
 
     Raises:
-        MachineError: it could not be written; what was there is untouched.
+        MachineError: it could not be written, or is a device, a FIFO or the like; what was there is untouched.
     """
+    against = obstacle(path)
+    if against is not None:
+        refused = OSError(
+            errno.EISDIR if path.is_dir() else errno.EEXIST,
+            f"it is {against}; a file does not take its place",
+        )
+        raise machine_error("create", refused, str(path))
     temporary = path.parent / f".{os.urandom(16).hex()}.tmp"
     try:
         descriptor = os.open(temporary, _CREATE, 0o600)

@@ -21,7 +21,7 @@ from intact.system.attributes import apply_attributes, give_mode, insist_on_same
 from intact.system.directories import DirectoryDescriptors
 from intact.system.locking import hold_lock
 from intact.system.mounts import borders_above, mount_points_below
-from intact.system.newfile import CREATE, LinuxFileWriter, close_quietly, put_directory, put_file, write_all
+from intact.system.newfile import CREATE, LinuxFileWriter, close_quietly, put_file, write_all
 from intact.system.port import Guard, Space
 from intact.system.probing import FUSE_MAGIC, flags_are_honoured
 from intact.system.reading import READ, digest_of, insist_on_file, observe_open
@@ -286,12 +286,6 @@ class LinuxDisk:
         """Create a file exclusively, with content and attributes; return its inode number."""
         parent, name = self._at(path)
         return put_file(parent, name, content, attributes)
-
-    @_verb
-    def put_directory(self, path: RelPath, attributes: Attributes) -> int | None:
-        """Create a directory; return its inode number if it has its attributes already."""
-        parent, name = self._at(path)
-        return put_directory(parent, name, attributes)
 
     @_verb
     def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:

@@ -1,11 +1,6 @@
-"""Acts. How does a new object of a staging tree come to be: exclusively, whole, and with its attributes?
-
-Nobody else can get into a staging tree, so what stays ours may have its final mode from its first moment on, and what
-others will get has it with its owner.
-"""
+"""Acts. How does a new file come to be: exclusively, private until it is whole, and then with its attributes?"""
 
 import os
-import stat
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -14,10 +9,9 @@ from intact.model.objects import Attributes, Observed
 from intact.model.paths import RelPath
 from intact.system.attributes import apply_attributes, observed
 
-__all__ = ["CREATE", "LinuxFileWriter", "close_quietly", "put_directory", "put_file", "write_all"]
+__all__ = ["CREATE", "LinuxFileWriter", "close_quietly", "put_file", "write_all"]
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_PRIVATE, _FILLABLE, _ORDINARY = 0o600, 0o700, 0o777
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
@@ -35,7 +29,7 @@ def put_file(parent: int, name: str, content: Iterable[bytes | memoryview], attr
     Raises:
         OSError: the system refused. What `content` raises comes through; the file is then closed as it is.
     """
-    fd = _create(parent, name, attributes.mode if _stays_ours(attributes) else _PRIVATE)
+    fd = os.open(name, CREATE, 0o600, dir_fd=parent)
     try:
         for piece in content:
             write_all(fd, piece)
@@ -51,42 +45,6 @@ def close_quietly(fd: int) -> None:
     """Close a file that something has happened to: the first error is the one to tell."""
     with suppress(OSError):
         os.close(fd)
-
-
-def put_directory(parent: int, name: str, attributes: Attributes) -> int | None:
-    """Create a directory that can be filled; return its inode number if it has all its attributes, else None.
-
-    Raises:
-        OSError: the system refused.
-    """
-    can_be_filled = attributes.mode & _FILLABLE == _FILLABLE
-    is_simple = can_be_filled and not attributes.xattrs and attributes.mtime_ns is None
-    mode = attributes.mode if is_simple and _stays_ours(attributes) else _FILLABLE
-    before = os.umask(0)
-    try:
-        os.mkdir(name, mode, dir_fd=parent)
-    finally:
-        os.umask(before)
-    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    found = (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
-    is_complete = is_simple and found == (attributes.mode, attributes.uid, attributes.gid)
-    return (
-        status.st_ino if is_complete else None
-    )  # else: a parent with S_ISGID or a default ACL, another owner, …
-
-
-def _create(parent: int, name: str, mode: int) -> int:
-    before = os.umask(0)  # for this one call: the mode is what was asked for
-    try:
-        return os.open(name, CREATE, mode, dir_fd=parent)
-    finally:
-        os.umask(before)
-
-
-def _stays_ours(attributes: Attributes) -> bool:
-    """Tell whether an object is created with its owner, and without rights that a change of owner has to come before."""
-    is_ours = (attributes.uid, attributes.gid) == (os.geteuid(), os.getegid())
-    return is_ours and not attributes.mode & ~_ORDINARY
 
 
 class LinuxFileWriter:

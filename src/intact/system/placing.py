@@ -2,44 +2,51 @@
 
 It is written under a scratch name in the directory of its destination, with its final owner, mode and attributes,
 and synced; then one rename. Nothing that exists is ever opened for writing: a running program keeps the old file.
+
+Files that are placed together are a batch: all of them are durable before the first is renamed, and polite signals
+wait from there to the last sync. Whatever comes, a scratch name is left by SIGKILL and by a power cut only.
 """
 
 import errno
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
+from intact.model.access_lists import ACCESS_LIST, under_mode
 from intact.model.entries import Xattrs
-from intact.model.errors import machine_error
+from intact.model.errors import MachineError, machine_error
 from intact.model.values import dataclass
 from intact.system.attributes import read_xattrs
 from intact.system.hostfiles import remove_scratch, sync_directory
+from intact.system.signals import signals_held
 
 __all__ = [
     "SCRATCH_PREFIX",
+    "Batch",
     "Look",
     "Placement",
-    "followed",
-    "keep_backup",
-    "look_at",
     "make_directories",
     "make_durable",
-    "put",
+    "remove_directories",
     "same_content",
     "scratch_name",
     "stage",
-    "sync_names",
 ]
 
 SCRATCH_PREFIX = ".intact-"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _PIECE = 1 << 20
-_MOST_LINKS = 40  # as the kernel has it
 _MOST_NAME_BYTES = 255
+_NOTHING = "nothing was placed; the old files are as they were"
+_SOME = "each file is a whole old or a whole new one"
+_ALL = "everything was placed, whole and durable"
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +54,14 @@ class Look:
     """How a file is to look.
 
     Attributes:
-        mode: permission bits, set-id bits included.
+        mode: permission bits, set-id bits included. It has the last word: an access list is brought under it.
         uid: None leaves what the system gives.
         gid: as above.
         xattrs: extended attributes, capabilities and access lists included.
         mtime_ns: None for the time of writing.
+        keeps_list: without an access list in `xattrs`, leave the one that the directory has handed on.
+        insists_on_owner: False leaves the owner that the system gives if we may not set it.
+        insists_on_group: False as above; what the group may do beyond others is not handed to another one.
     """
 
     mode: int
@@ -59,18 +69,92 @@ class Look:
     gid: int | None = None
     xattrs: Xattrs = ()
     mtime_ns: int | None = None
+    keeps_list: bool = True
+    insists_on_owner: bool = True
+    insists_on_group: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Content that is complete and durable under a scratch name, and waits for its own."""
+    """Content under a scratch name that waits for its own."""
 
     scratch: Path
     target: Path
 
     def drop(self) -> None:
-        """Give it up."""
+        """Give it up, whatever a command has made there."""
+        try:
+            is_directory = stat.S_ISDIR(self.scratch.lstat().st_mode)
+        except OSError:  # it has its own name by now, or was never made
+            return
+        if is_directory:
+            shutil.rmtree(self.scratch, ignore_errors=True)
         remove_scratch(self.scratch)
+
+
+class Batch:
+    """Files that are placed together."""
+
+    def __init__(self, placements: Iterable[Placement]) -> None:
+        self._placements = tuple(placements)
+        self._state = _NOTHING
+
+    def tidily(self, act: Callable[[], _Result]) -> _Result:
+        """Do `act`; whatever happens, and whenever a signal comes, no scratch file is left.
+
+        Raises:
+            KeyboardInterrupt: a signal came; its text says what was placed.
+        """
+        try:
+            try:
+                return act()
+            finally:
+                self._drop()
+        except KeyboardInterrupt as interrupt:
+            self._drop()  # it may have come when that was about to begin
+            interrupt.args = (self._state,)
+            raise
+
+    def put(self, placements: Sequence[Placement]) -> None:
+        """Give these their names, in their order, and make the names durable; signals wait.
+
+        Raises:
+            MachineError: the system refused; `details` has what was placed.
+        """
+        failure: MachineError | None = None
+        try:
+            with signals_held():
+                try:
+                    self._put(placements)
+                except MachineError as error:
+                    failure = error
+        except KeyboardInterrupt:
+            if failure is None:
+                raise
+        if failure is not None:
+            raise failure
+
+    def _put(self, placements: Sequence[Placement]) -> None:
+        placed: list[Path] = []
+        try:
+            for one in placements:
+                _put_one(one)
+                placed.append(one.target)
+                self._state = _SOME
+            _sync_names(placed)
+            self._state = _ALL
+        except MachineError as error:
+            with suppress(MachineError):
+                _sync_names(placed)
+            error.details = (*error.details, *(f"{one}: was placed" for one in placed))
+            if placed:
+                error.root_state = _SOME
+            raise
+
+    def _drop(self) -> None:
+        with signals_held():
+            for one in self._placements:
+                one.drop()
 
 
 def scratch_name(target: Path) -> Path:
@@ -80,68 +164,28 @@ def scratch_name(target: Path) -> Path:
     return target.parent / (start + os.fsdecode(name))
 
 
-def look_at(path: Path) -> tuple[os.stat_result, Xattrs] | None:
-    """Return status and extended attributes of what stands at `path`, not following a link; None if nothing does.
+def stage(source: BinaryIO, placement: Placement, look: Look) -> bool:
+    """Copy everything that `source` has to the scratch file, complete and durable.
+
+    Returns:
+        False if owner or group could not be given, and need not be.
 
     Raises:
-        MachineError: it cannot be looked at.
+        MachineError: it could not be read or written.
     """
     try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            return status, ()
-        descriptor = os.open(path, _READ | os.O_NOFOLLOW)
-        try:
-            return os.fstat(descriptor), read_xattrs(descriptor)
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        return None
-    except PermissionError:  # who may not read it can still replace it, and does not know its attributes
-        return path.lstat(), ()
+        descriptor = os.open(placement.scratch, _CREATE, 0o600)
     except OSError as error:
-        raise machine_error("look", error, str(path)) from error
-
-
-def followed(path: Path) -> Path:
-    """Return what a chain of symbolic links names in the end, whether or not it is there.
-
-    Raises:
-        MachineError: ELOOP, the chain has no end.
-    """
-    for _ in range(_MOST_LINKS):
-        try:
-            target = os.readlink(path)
-        except OSError:  # no link, or nothing: this is the end
-            return path
-        path = path.parent / target
-    raise machine_error("follow", OSError(errno.ELOOP, os.strerror(errno.ELOOP)), str(path))
-
-
-def stage(source: BinaryIO, target: Path, look: Look) -> Placement:
-    """Copy everything that `source` has to a scratch file beside `target`, complete and durable.
-
-    Raises:
-        MachineError: it could not be written; nothing is left.
-    """
-    scratch = scratch_name(target)
-    try:
-        descriptor = os.open(scratch, _CREATE, 0o600)
-    except OSError as error:
-        raise machine_error("create", error, str(target)) from error
+        raise machine_error("create", error, str(placement.target)) from error
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             while piece := source.read(_PIECE):
                 _write(file, piece)
-            _dress(file.fileno(), look)
+            is_complete = _dress(file.fileno(), look)
             os.fsync(file.fileno())
     except OSError as error:
-        remove_scratch(scratch)
-        raise machine_error("write", error, str(target)) from error
-    except BaseException:
-        remove_scratch(scratch)
-        raise
-    return Placement(scratch, target)
+        raise machine_error("write", error, str(placement.target)) from error
+    return is_complete
 
 
 def _write(file: BinaryIO, piece: bytes) -> None:
@@ -150,33 +194,71 @@ def _write(file: BinaryIO, piece: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _dress(descriptor: int, look: Look) -> None:
-    """Owner first, because chown clears set-id bits and capabilities; the time last."""
-    if look.uid is not None or look.gid is not None:
-        os.fchown(descriptor, -1 if look.uid is None else look.uid, -1 if look.gid is None else look.gid)
-    os.fchmod(descriptor, look.mode)
-    for name, value in look.xattrs:
-        os.setxattr(descriptor, name, value)
+def _dress(descriptor: int, look: Look) -> bool:
+    """Owner first, because chown clears set-id bits and capabilities; the time last.
+
+    An access list brings its own mode along, so it comes as one under ours: at no moment may anybody more than asked for.
+    """
+    mode, is_complete = _own(descriptor, look)
+    xattrs = dict(look.xattrs)
+    access_list = xattrs.pop(ACCESS_LIST, None)
+    has = dict(read_xattrs(descriptor)) if xattrs else {}
+    for name, value in xattrs.items():
+        if has.get(name) != value:  # what needs root may be there already
+            os.setxattr(descriptor, name, value)
+    if access_list is not None:
+        os.setxattr(descriptor, ACCESS_LIST, under_mode(access_list, mode))
+    elif not look.keeps_list:
+        with suppress(OSError):  # ENODATA, or a filesystem without
+            os.removexattr(descriptor, ACCESS_LIST)
+    os.fchmod(descriptor, mode)
     if look.mtime_ns is not None:
         os.utime(descriptor, ns=(look.mtime_ns, look.mtime_ns))
+    return is_complete
 
 
-def make_durable(path: Path) -> None:
-    """Sync a file that somebody else wrote.
+def _own(descriptor: int, look: Look) -> tuple[int, bool]:
+    """Give it its owner and group; return the mode that goes with those, and whether it has them."""
+    status = os.fstat(descriptor)
+    mode, is_complete = look.mode, True
+    if look.gid is not None and look.gid != status.st_gid:
+        try:
+            os.fchown(descriptor, -1, look.gid)
+        except PermissionError:
+            if look.insists_on_group:
+                raise
+            mode, is_complete = mode & ~0o070 | mode & (mode & 0o007) << 3, False
+    if look.uid is not None and look.uid != status.st_uid:
+        try:
+            os.fchown(descriptor, look.uid, -1)
+        except PermissionError:
+            if look.insists_on_owner:
+                raise
+            is_complete = False
+    return mode, is_complete
+
+
+def make_durable(placement: Placement, look: Look | None) -> None:
+    """Sync what somebody else wrote under the scratch name; give it a look before, if there is one.
+
+    A file with another name (`ln x {}`) is not ours to change, and keeps its own.
 
     Raises:
         MachineError: it is not there, is no regular file, or could not be synced.
     """
     try:
-        descriptor = os.open(path, _READ | os.O_NOFOLLOW)
+        descriptor = os.open(placement.scratch, _READ | os.O_NOFOLLOW)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file")
+            if look is not None and status.st_nlink == 1:
+                _dress(descriptor, look)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise machine_error("sync", error, str(path)) from error
+        raise machine_error("sync", error, str(placement.target)) from error
 
 
 def same_content(one: Path, other: Path) -> bool:
@@ -197,27 +279,8 @@ def _opener(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def keep_backup(target: Path, backup: Path) -> None:
-    """Give what stands at `target` a second name, in the place of an older backup; the first one stays.
-
-    Raises:
-        MachineError: the filesystem has no links, or refused.
-    """
-    scratch = scratch_name(backup)
-    try:
-        os.link(target, scratch, follow_symlinks=False)
-        os.rename(scratch, backup)
-    except OSError as error:
-        remove_scratch(scratch)
-        raise machine_error("backup", error, str(backup)) from error
-
-
-def put(placement: Placement) -> None:
-    """Give staged content its name; whatever stood there is replaced, and whoever uses that keeps it.
-
-    Raises:
-        MachineError: the name is a directory or a mount point, or the system refused; what stood there still does.
-    """
+def _put_one(placement: Placement) -> None:
+    """Give staged content its name; whatever stood there is replaced, and whoever uses that keeps it."""
     try:
         try:
             os.rename(placement.scratch, placement.target)
@@ -241,28 +304,42 @@ def _put_beside_busy(placement: Placement) -> None:
     remove_scratch(aside)  # stays if it is busy for that, too
 
 
-def make_directories(path: Path) -> None:
-    """Make a directory and those above it, durably; does nothing if it is there.
+def make_directories(path: Path, umask: int) -> list[Path]:
+    """Make a directory and those above it, durably, as mkdir(1) would; return those that were not there, outermost first.
 
     Raises:
-        MachineError: something else has its name, or the system refused.
+        MachineError: something else has its name, or the system refused; nothing is left.
     """
+    made: list[Path] = []
     try:
-        if path.is_dir():
-            return
-        make_directories(path.parent)
-        path.mkdir(exist_ok=True)
-        sync_directory(path.parent)
+        missing = [one for one in (path, *path.parents) if not one.is_dir()]
+        ours = os.umask(umask)
+        try:
+            for one in reversed(missing):
+                if not one.is_dir():  # `new/a/..` is there by now
+                    one.mkdir()
+                    made.append(one)
+        finally:
+            os.umask(ours)
+        for one in made:
+            sync_directory(one.parent)
     except OSError as error:
+        remove_directories(made)
         raise machine_error("mkdir", error, str(path)) from error
+    except BaseException:
+        remove_directories(made)
+        raise
+    return made
 
 
-def sync_names(paths: Iterable[Path]) -> None:
-    """Make the names of `paths` durable.
+def remove_directories(paths: Sequence[Path]) -> None:
+    """Remove directories that we have made, outermost first in `paths`, unless something is in them by now."""
+    for one in reversed(paths):
+        with suppress(OSError):
+            one.rmdir()
 
-    Raises:
-        MachineError: a directory could not be synced.
-    """
+
+def _sync_names(paths: Iterable[Path]) -> None:
     directory = None
     try:
         for directory in sorted({one.parent for one in paths}):

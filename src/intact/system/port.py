@@ -156,13 +156,6 @@ class Disk(Protocol):
         """
         ...
 
-    def put_directory(self, path: RelPath, attributes: Attributes) -> int | None:
-        """Create a directory of a staging tree, to be filled.
-
-        Returns its inode number if it has its attributes already; else None, and `set_attributes` gives them at the end.
-        """
-        ...
-
     def make_symlink(self, path: RelPath, target: str, uid: int, gid: int) -> None:
         """Create a symbolic link and give it its owner."""
         ...

@@ -23,7 +23,7 @@ from types import FrameType
 
 from intact.model.errors import machine_error
 from intact.model.probes import Outcome, Result
-from intact.system.signals import signals_held
+from intact.system.signals import POLITE, signals_held
 
 __all__ = ["Experiment", "Scratch", "die_with_parent", "scratch_directory"]
 
@@ -259,7 +259,7 @@ def _serve(act: Callable[[], Outcome], writing: int) -> None:
     try:
         os.setsid()  # Ctrl-C is for our parent, who kills the group
         die_with_parent()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in POLITE:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         outcome = _tolerant(act)

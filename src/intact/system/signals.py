@@ -11,15 +11,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["signal_waits", "signals_held"]
+__all__ = ["POLITE", "signal_waits", "signals_held"]
 
-_POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Those that end a process, and leave it the time to tidy up.
+POLITE = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 _arrived: list[int] = []
 
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Hold SIGINT, SIGTERM and SIGHUP back; the first that came is delivered when the block ends."""
+    """Hold polite signals back; the first that came is delivered when the block ends."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -29,7 +37,7 @@ def signals_held() -> Iterator[None]:
         _arrived.append(number)
 
     # What is ignored (nohup, a job of a shell script) stays ignored.
-    heeded = [one for one in _POLITE if signal.getsignal(one) is not signal.SIG_IGN]
+    heeded = [one for one in POLITE if signal.getsignal(one) is not signal.SIG_IGN]
     handlers = {one: signal.signal(one, note) for one in heeded}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
     try:
@@ -46,4 +54,4 @@ def signals_held() -> Iterator[None]:
 
 def signal_waits() -> bool:
     """Tell whether a polite signal is being held back; whoever takes long asks now and then."""
-    return bool(_arrived) or not signal.sigpending().isdisjoint(_POLITE)
+    return bool(_arrived) or not signal.sigpending().isdisjoint(POLITE)

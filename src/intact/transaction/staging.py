@@ -142,9 +142,7 @@ def _objects(
 def _stage_directories(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
     for location, new in objects:
         if isinstance(new, NewDirectory):
-            inode = disk.put_directory(tree.places[location], new.attributes)
-            if inode is not None:
-                tree.inodes[location] = inode
+            disk.make_directory(tree.places[location])
 
 
 def _stage_local(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
@@ -258,9 +256,9 @@ def _stage_links(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree:
 
 
 def _finish_directories(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
-    """Give directories the attributes that they still lack when they are full, innermost first."""
+    """Give directories their attributes when they are full, innermost first."""
     for location, new in reversed(objects):
-        if isinstance(new, NewDirectory) and location not in tree.inodes:
+        if isinstance(new, NewDirectory):
             tree.inodes[location] = disk.set_attributes(tree.places[location], new.attributes)
 
 
