@@ -84,7 +84,7 @@ def _started(desk: Desk, group: Path | None = None, program: str = "opt/web") ->
 def _bundle(desk: Desk, version: str, conf: str, name: str = "web", *, config: bool = False) -> str:
     place = desk.place / f"{name}-{version}"
     place.mkdir()
-    (place / name).write_bytes(Path("/bin/sleep").read_bytes() + version.encode())
+    (place / name).write_bytes(Path("/bin/sleep").read_bytes() + f"{version} of {os.getpid()}".encode())
     (place / name).chmod(0o755)
     (place / f"{name}.conf").write_text(conf)
     manifest = desk.place / f"{name}-{version}.toml"
