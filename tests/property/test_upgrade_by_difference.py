@@ -21,7 +21,7 @@ from intact.model.paths import RelPath
 from intact.model.versions import Version
 from intact.operations.receipt import Receipt
 from property.test_plan_laws import PATHS, SHAPES, Shape, parts_of
-from support.workshop import Package, Workshop, snapshot
+from support.workshop import MTIME, Package, Workshop, snapshot
 
 PACKAGES = st.dictionaries(st.sampled_from(PATHS), SHAPES, max_size=12)
 EDITS = st.dictionaries(st.sampled_from(PATHS), st.tuples(SHAPES, st.booleans()), max_size=4)
@@ -127,7 +127,7 @@ def _two_roots(first: Package, people: dict[str, str]) -> "Iterator[tuple[Worksh
             one.install(first)
             for path, text in people.items():
                 if (one.path / path).is_file():
-                    one.write(path, text)
+                    os.utime(one.write(path, text), (MTIME, MTIME))
         for retained in (workshops[1].path / "var/lib/intact/private/manifests").iterdir():
             retained.unlink()
         yield workshops

@@ -29,6 +29,7 @@ from intact.system.port import Disk
 from support.faulty_disk import FaultyDisk
 
 __all__ = [
+    "MTIME",
     "Package",
     "Snapshot",
     "Workshop",
