@@ -23,7 +23,7 @@ def test_a_long_path_with_hyphens_stays_in_one_piece(
     monkeypatch.setenv("COLUMNS", "80")
     page = tmp_path / "-".join(["a-long-prefix"] * 8) / "place.md"
     with monkeypatch.context() as patched:
-        patched.setattr("intact.cli.main.page_of", lambda _: page)
+        patched.setattr("intact.cli.commands.page_of", lambda _: page)
         assert desk.bare("place", "--help").out.rstrip().endswith(f"Step by step: {page}")
         shown = desk.bare("produce", "--help").out.rstrip()
     assert shown.endswith(f"Step by step: {page}")

@@ -18,12 +18,18 @@ needs_two = pytest.mark.skipif(processors() < 2, reason="one processor needs no 
 Progress = Callable[[int], None]
 
 
+_OTHERS: set[str] = set()
+
+
+def _children() -> set[str]:
+    """Name the children of this process, also those that have ended and were not waited for."""
+    return {
+        pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
+    }
+
+
 def _no_children() -> bool:
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return True
-    return False
+    return _children() <= _OTHERS
 
 
 def _numbers(part: range, _progress: Progress) -> bytes:
@@ -32,7 +38,9 @@ def _numbers(part: range, _progress: Progress) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tests of this process may have left a thread behind that waits for something for ever."""
+    """Other tests of this process may have left a thread behind that waits for something for ever, or a child."""
+    _OTHERS.clear()
+    _OTHERS.update(_children())
     left = threading.active_count() - 1
     counted = threading.active_count
     monkeypatch.setattr(threading, "active_count", lambda: counted() - left)
