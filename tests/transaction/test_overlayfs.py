@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from intact.operations.repairing import RepairOptions, repair
 from intact.operations.root import Environment
 from intact.operations.verify import verify
 from proof.images import missing_tools, scratch
 from support.faulty_disk import Crash, FaultyDisk, crash_at
 from support.scenarios import FIRST, SECOND, recover
-from support.workshop import Package, Workshop, file, snapshot, symlink
+from support.workshop import Package, Workshop, file, hardlink, snapshot, symlink
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
 
@@ -88,6 +89,17 @@ def test_inode_numbers_of_more_than_63_bits_are_stored(fast_path: Path) -> None:
                 assert verify(root, [], Environment()).differences == ()
         finally:
             subprocess.run(["umount", over.path], check=True)
+
+
+def test_names_that_the_filesystem_takes_apart_are_no_difference(layered: Layered) -> None:
+    """Overlayfs copies one name of a file up, and leaves the other in the lower layer."""
+    layered.lower.install(Package("a", "1", file("opt/x", "1"), hardlink("opt/y", "opt/x")))
+    above = layered.mount()
+    (above.path / "opt/y").chmod(0o644)
+    assert (above.path / "opt/x").stat().st_ino != (above.path / "opt/y").stat().st_ino
+    with above.opened() as root:
+        assert verify(root, [], Environment()).differences == ()
+        assert not repair(root, [], [], RepairOptions(), Environment()).receipt.changed
 
 
 @pytest.mark.parametrize("after", [FILE, LINK], ids=["a file", "a link"])

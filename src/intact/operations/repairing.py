@@ -18,7 +18,14 @@ from intact.operations.known import insist_on_installed
 from intact.operations.receipt import Receipt
 from intact.operations.retaining import read_settings
 from intact.operations.root import Environment, Root
-from intact.operations.survey import Obstacle, in_the_way, observe_locations, survey_terrain, with_rights
+from intact.operations.survey import (
+    Obstacle,
+    in_the_way,
+    observe_locations,
+    parts_names,
+    survey_terrain,
+    with_rights,
+)
 from intact.operations.trusting import read_trust_store
 from intact.operations.ways import open_ways
 from intact.plan.assemble import assemble
@@ -101,7 +108,7 @@ def repair(
         unreachable = _unreachable(root, entries, observed)
         blocked = _blocked(unreachable, entries, config=options.config)
         entries = {at: one for at, one in entries.items() if at not in unreachable}
-        broken = _broken(entries, observed)
+        broken = _broken(root, entries, observed)
         wanted = _with_other_names(entries, [one for one in broken if options.config or not one.config])
         needed = needed_content(wanted, observed)
         try:
@@ -151,7 +158,7 @@ def _entries(root: Root, database: Database, names: Sequence[str]) -> dict[RelPa
 
 
 def _broken(
-    entries: Mapping[RelPath, OwnedEntry], observed: Mapping[RelPath, Observed | None]
+    root: Root, entries: Mapping[RelPath, OwnedEntry], observed: Mapping[RelPath, Observed | None]
 ) -> list[OwnedEntry]:
     return [
         one
@@ -160,6 +167,7 @@ def _broken(
         or (
             one.hardlink is not None
             and is_apart(one, entries.get(one.hardlink), observed[at], observed.get(one.hardlink))
+            and not parts_names(root.disk, at)
         )
     ]
 

@@ -16,7 +16,7 @@ from intact.plan.change import Change
 from intact.state.layout import mount_of
 from intact.system.port import Disk
 
-__all__ = ["Obstacle", "in_the_way", "observe_locations", "survey_terrain", "with_rights"]
+__all__ = ["Obstacle", "in_the_way", "observe_locations", "parts_names", "survey_terrain", "with_rights"]
 
 _MANY = 2000  # files for which it is worth to ask others
 _OVERLAYFS = 0x794C7630
@@ -101,6 +101,14 @@ def in_the_way(disk: Disk, location: RelPath) -> Obstacle | None:
         if seen.kind is not Kind.DIRECTORY:
             return Obstacle(directory, seen)
     return None
+
+
+def parts_names(disk: Disk, location: RelPath) -> bool:
+    """Tell whether the filesystem at a location takes the names of one file apart by itself.
+
+    overlayfs does, when it copies one of them up from a lower layer (the kernel's overlayfs documentation).
+    """
+    return disk.space(location.parent).filesystem == _OVERLAYFS
 
 
 def _is_untouched(owned: OwnedEntry, seen: Observed) -> bool:

@@ -9,7 +9,7 @@ from intact.model.objects import Kind, Observed
 from intact.model.values import dataclass
 from intact.operations.known import insist_on_installed
 from intact.operations.root import Environment, Root
-from intact.operations.survey import in_the_way
+from intact.operations.survey import in_the_way, parts_names
 from intact.plan.repairing import differing_rights, is_apart
 from intact.plan.sharing import is_as_somebody_says
 from intact.system.forks import in_parts
@@ -139,7 +139,7 @@ def _attribute(xattrs: Xattrs, name: str) -> str:
 def _separation(root: Root, entry: OwnedEntry, first: OwnedEntry | None) -> list[Difference]:
     seen = root.disk.observe(entry.location)
     seen_first = None if first is None else root.disk.observe(first.location)
-    if not is_apart(entry, first, seen, seen_first):
+    if not is_apart(entry, first, seen, seen_first) or parts_names(root.disk, entry.location):
         return []
     return [_difference(entry, "hardlink", f"a further name of /{entry.hardlink}", "a file of its own")]
 
