@@ -10,7 +10,8 @@ import pytest
 from intact.bundle.build import build_bundle
 from intact.bundle.difference import Difference, difference
 from intact.bundle.manifest_text import render_manifest
-from intact.bundle.verified import Reading, VerifiedBundle, verify
+from intact.bundle.reading import Reading
+from intact.bundle.verified import VerifiedBundle, verify
 from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.errors import ManifestInvalid, Untrusted
 from intact.model.limits import DEFAULT_LIMITS, Limits

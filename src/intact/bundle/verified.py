@@ -9,52 +9,29 @@ file its digest.
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import final
 
-from intact.bundle.difference import difference
 from intact.bundle.entry_rules import is_privileged
-from intact.bundle.manifest_text import parse_manifest
 from intact.bundle.read import UnverifiedBundle, damaged
-from intact.bundle.tarstream import END_OF_ARCHIVE, Span, layout, member_header, span_at
+from intact.bundle.reading import WHOLE, Reading, ReadManifest, read_manifest, read_whole
+from intact.bundle.tarstream import END_OF_ARCHIVE, Span, member_header
 from intact.bundle.zstdframes import FrameFault, decompress_frame
-from intact.model.entries import Digest, FileEntry
-from intact.model.errors import ManifestInvalid, Untrusted
-from intact.model.limits import DEFAULT_LIMITS, Limits
-from intact.model.manifest import Frame, Manifest
+from intact.model.entries import FileEntry
+from intact.model.errors import Untrusted
+from intact.model.manifest import Frame
 from intact.model.paths import RelPath
 from intact.model.times import utc_text
-from intact.model.values import dataclass, field
 from intact.system.workers import Beside, in_order
 from intact.trust.approval import Approval, approve, check_signatures
 from intact.trust.store import HOOKS, PRIVILEGED, TrustStore
 
-__all__ = ["Reading", "VerifiedBundle", "verify"]
+__all__ = ["VerifiedBundle", "verify"]
 
 Piece = bytes | memoryview
 _LARGE = 1 << 20  # below that, to tell another thread takes longer than to hash
-# Whoever uses what was read knows of which package the base is, and holds it against the name that was read.
-_NAME = re.compile(rb'^name = "([a-z0-9][a-z0-9+.-]*)"$', re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How a manifest is read.
-
-    Attributes:
-        limits: what it may ask for.
-        base_of: returns another manifest of the package of that name, known to be right; then only what differs from
-            that one is read, unless they are the same. What gives rights is always read.
-    """
-
-    limits: Limits = DEFAULT_LIMITS
-    base_of: Callable[[str], bytes | None] = lambda _name: None
-
-
-_WHOLE = Reading()
 
 
 @final
@@ -70,7 +47,7 @@ class VerifiedBundle:
         size: bytes of all files.
     """
 
-    def __init__(self, bundle: UnverifiedBundle, read: "_Read", approval: Approval) -> None:
+    def __init__(self, bundle: UnverifiedBundle, read: ReadManifest, approval: Approval) -> None:
         """Use `verify`: an `Approval` exists only for bytes that were checked."""
         self.name = bundle.name
         self.manifest = read.manifest
@@ -89,7 +66,9 @@ class VerifiedBundle:
         Raises:
             ManifestInvalid: what was not looked at is wrong.
         """
-        return VerifiedBundle(self._bundle, _read_whole(self._bundle, self._read.limits), self.approval)
+        return VerifiedBundle(
+            self._bundle, read_whole(self.manifest_bytes, self.name, self._read.limits), self.approval
+        )
 
     def contents(
         self, needed: Collection[RelPath]
@@ -282,50 +261,6 @@ def _open_frame(read: Callable[[], bytes], frame: Frame, name: str, place: str) 
         raise damaged(name, f"{place}: {fault}") from fault
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A manifest that was read, as a whole or as far as it differs."""
-
-    manifest: Manifest
-    limits: Limits
-    entries: int
-    size: int
-    base: tuple[Digest, int] | None = None
-    gone: tuple[RelPath, ...] = ()
-    starts: Mapping[RelPath, int] = field(default_factory=dict)
-
-    def spans(self) -> Iterator[Span]:
-        """Say where the files are in the stream, in its order."""
-        files = (entry for entry in self.manifest.entries if isinstance(entry, FileEntry))
-        if self.base is None:
-            return layout(files)
-        return (span_at(entry, self.starts[entry.path]) for entry in files)
-
-
-def _read_whole(bundle: UnverifiedBundle, limits: Limits) -> _Read:
-    manifest = parse_manifest(bundle.manifest_bytes, _name(bundle), limits)
-    size = sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry))
-    return _Read(manifest, limits, len(manifest.entries), size)
-
-
-def _read_changed(bundle: UnverifiedBundle, base: bytes, limits: Limits) -> _Read | None:
-    """Read what differs from another manifest; None if that cannot be told without reading the whole."""
-    found = difference(base, bundle.manifest_bytes, limits)
-    if found is None:
-        return None
-    try:
-        manifest = parse_manifest(found.text, _name(bundle), limits, stream=found.length)
-    except ManifestInvalid:  # told with its place in the whole manifest
-        return None
-    digest = Digest(hashlib.sha256(base).hexdigest())
-    compared = (digest, found.entries_before)
-    return _Read(manifest, limits, found.entries, found.size, compared, found.gone, found.starts)
-
-
-def _name(bundle: UnverifiedBundle) -> str:
-    return f"{bundle.name}: .intact/manifest.toml"
-
-
 def verify(
     bundle: UnverifiedBundle,
     store: TrustStore,
@@ -333,7 +268,7 @@ def verify(
     now: int,
     allow_unsigned: bool = False,
     allow_expired: bool = False,
-    reading: Reading = _WHOLE,
+    reading: Reading = WHOLE,
 ) -> VerifiedBundle:
     """Check who vouches for a bundle, and only then read its manifest.
 
@@ -353,7 +288,7 @@ def verify(
         name=bundle.name,
         allow_unsigned=allow_unsigned,
     )
-    read = _read(bundle, reading)
+    read = read_manifest(bundle.manifest_bytes, bundle.name, reading)
     manifest = read.manifest
     privileged = any(is_privileged(entry) for entry in manifest.entries)
     roles = [*([PRIVILEGED] if privileged else []), *([HOOKS] if manifest.hooks else [])]
@@ -366,12 +301,3 @@ def verify(
             " or take the risk with --allow-expired",
         )
     return VerifiedBundle(bundle, read, approval)
-
-
-def _read(bundle: UnverifiedBundle, reading: Reading) -> _Read:
-    named = _NAME.search(bundle.manifest_bytes)
-    base = None if named is None else reading.base_of(named[1].decode())
-    read = None
-    if base is not None and base != bundle.manifest_bytes:
-        read = _read_changed(bundle, base, reading.limits)
-    return _read_whole(bundle, reading.limits) if read is None else read

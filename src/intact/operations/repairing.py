@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from intact.bundle.read import UnverifiedBundle
-from intact.bundle.verified import Reading, verify
+from intact.bundle.reading import Reading
+from intact.bundle.verified import verify
 from intact.model.actions import Plan
 from intact.model.errors import Conflict
 from intact.model.installed import OwnedEntry, Ownership
