@@ -244,8 +244,13 @@ class _Search:
         try:
             for name in having_inodes(directory_fd, os.listdir(directory_fd), self._inodes):
                 link = f"{directory}/{name}"
-                identity = self._identity(link)
-                if identity is not None and identity in self._wanted:
+                try:
+                    identity = cached_identity(link)
+                except OSError as error:
+                    if error.errno in _REFUSED:  # then all of them are
+                        raise
+                    continue  # it was closed meanwhile, or its filesystem has gone
+                if identity in self._wanted:
                     yield Use(pid, identity, Usage.OPEN, link)
         except OSError as error:
             self.was_refused |= error.errno in _REFUSED
