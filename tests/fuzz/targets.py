@@ -9,10 +9,12 @@ from typing import Any, cast
 
 from fuzz import seeds
 from intact.bundle.build import write_head
+from intact.bundle.canonical_entries import split_canonical
 from intact.bundle.deb import read_deb
 from intact.bundle.head import split_head
 from intact.bundle.manifest_text import parse_manifest, render_manifest
 from intact.bundle.read import open_bundle
+from intact.bundle.reading import Reading, read_manifest, read_whole
 from intact.bundle.source_manifest import read_source_manifest
 from intact.bundle.tarstream import TarFault
 from intact.bundle.verified import verify
@@ -24,10 +26,10 @@ from intact.bundle.zstdframes import (
     decompress_frame,
     parse_frame_header,
 )
-from intact.model.entries import Digest
+from intact.model.entries import Digest, Entry, FileEntry
 from intact.model.errors import IntactError
 from intact.model.limits import DEFAULT_LIMITS
-from intact.model.manifest import Frame
+from intact.model.manifest import Frame, Manifest
 from intact.model.objects import Kind
 from intact.model.paths import PathFault, RelPath
 from intact.model.relations import RelationFault, parse_relation, parse_requirement
@@ -136,6 +138,55 @@ def _manifest(data: bytes) -> bool:
         return False
     assert parse_manifest(render_manifest(manifest)) == manifest
     return True
+
+
+def _read(text: bytes) -> Manifest | type[IntactError]:
+    try:
+        return parse_manifest(text, "generated", _LIMITS)
+    except IntactError as error:
+        return type(error)
+
+
+def _quick_manifest(data: bytes) -> bool:
+    """What is read line by line is what any reader of TOML finds."""
+    quick = _read(data)
+    parts = split_canonical(data)
+    if parts is None or isinstance(quick, type):
+        return False
+    plain = parts[0] + b"[ entries ]\n" + parts[1]  # the same to TOML, and no line of ours
+    assert split_canonical(plain) is None or b"\n[entries]\n" in parts[1]
+    assert _read(plain) == quick
+    return True
+
+
+def _changed_manifest(data: bytes) -> bool:
+    """What is read of a manifest that is compared with the one before is in the whole, and the rest was there before."""
+    base = seeds.manifests()[0]
+    reading = Reading(_LIMITS, lambda _name: base)
+    try:
+        read = read_manifest(data, "generated", reading)
+    except IntactError:
+        assert isinstance(_read(data), type)
+        return False
+    whole = read_whole(data, "generated", _LIMITS)
+    if read.base is None:
+        assert read == whole
+        return True
+    assert replace(read.manifest, entries=()) == replace(whole.manifest, entries=())
+    assert (read.entries, read.size) == (whole.entries, whole.size)
+    known, entries = set(read.manifest.entries), {one.path: one for one in whole.manifest.entries}
+    before = {one.path: one for one in parse_manifest(base).entries}
+    assert known <= set(entries.values())
+    for path, entry in entries.items():
+        assert entry in known or _without_time(entry) == _without_time(before[path])
+    assert before.keys() - entries.keys() <= set(read.gone)
+    spans = {span.entry.path: span for span in whole.spans()}
+    assert all(spans[span.entry.path] == span for span in read.spans())
+    return True
+
+
+def _without_time(entry: Entry) -> Entry:
+    return replace(entry, mtime=0) if isinstance(entry, FileEntry) else entry
 
 
 def _source_manifest(data: bytes) -> bool:
@@ -312,6 +363,20 @@ _MANIFEST = (
     b"root",
     b"requires",
 )
+_ROWS = (
+    b"\n[entries]\n",
+    b"directories = [\n",
+    b"files = [\n",
+    b"hardlinks = [\n",
+    b"symlinks = [\n",
+    b'  {path = "',
+    b'"},\n',
+    b'", mtime = ',
+    b'", owner = "',
+    b'", mode = "',
+    b", config = true",
+    b"]\n",
+)
 
 TARGETS: dict[str, Target] = {
     "frame": Target(
@@ -322,6 +387,8 @@ TARGETS: dict[str, Target] = {
     "signed manifest": Target(_signed_manifest, seeds.manifests, (*_TOML, *_MANIFEST)),
     "signed payload": Target(_signed_payload, _payload_seed, (b"ustar\x0000", b"././@PaxHeader", b"path=")),
     "manifest": Target(_manifest, seeds.manifests, (*_TOML, *_MANIFEST)),
+    "quick manifest": Target(_quick_manifest, seeds.manifests, (*_ROWS, *_TOML, *_MANIFEST)),
+    "changed manifest": Target(_changed_manifest, seeds.manifests, (*_ROWS, *_TOML, *_MANIFEST)),
     "source manifest": Target(
         _source_manifest, seeds.source_manifests, (*_TOML, b"[[file]]", b"[[tree]]", b"**", b"../")
     ),
