@@ -68,6 +68,15 @@ class UnverifiedBundle:
         self._rest = rest
         self._offset = head_length if is_file else None
 
+    @property
+    def can_be_read_again(self) -> bool:
+        """Tell whether `begin_again` is possible: a file can, a pipe cannot."""
+        return self._offset is not None
+
+    def begin_again(self) -> None:
+        """Go back to the first byte of the payload."""
+        self._offset = self.head_length
+
     def read(self, count: int) -> bytes:
         """Return the next bytes of the payload, fewer than `count` only at the end of the file."""
         return self.reader(count)()

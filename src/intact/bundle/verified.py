@@ -70,17 +70,24 @@ class VerifiedBundle:
             self._bundle, read_whole(self.manifest_bytes, self.name, self._read.limits), self.approval
         )
 
+    @property
+    def can_be_read_again(self) -> bool:
+        """Tell whether `contents` can be called more than once, and in several processes: true of a file."""
+        return self._bundle.can_be_read_again
+
     def contents(
         self, needed: Collection[RelPath]
     ) -> Generator[tuple[FileEntry, Iterator[Piece]], None, None]:
         """Yield the needed files in the order of the payload, each with its content in pieces.
 
         A frame that holds nothing needed is neither read (from a file) nor decompressed. Every yielded content has
-        to be consumed before the next file. Can be called once.
+        to be consumed before the next file. Of a pipe, this can be called once.
 
         Raises:
             BundleDamaged: bytes are missing, altered or too many.
         """
+        if self.can_be_read_again:
+            self._bundle.begin_again()
         wanted = [span for span in self._read.spans() if span.entry.path in needed]
         end = sum(frame.size for frame in self.manifest.frames) - len(END_OF_ARCHIVE)
         pieces = [(span.start, span.end) for span in wanted]

@@ -1,8 +1,9 @@
-"""Acts. How do further processes take over parts of a long look, so that nothing depends on them?
+"""Acts. How do further processes take over parts of a long piece of work, so that nothing depends on them?
 
-For looks that keep Python's lock: many small files. A child shares what we have in memory when it begins, only looks,
+For work that keeps Python's lock: many small files. A child shares what we have in memory when it begins, does its part,
 writes its answer into a file in memory, and ends. Whatever becomes of it (no memory, a signal, an error), its part is
-then without an answer, and whoever asked does it himself, and meets the error himself.
+then without an answer, and whoever asked does it himself, and meets the error himself. So a child only looks, or makes
+what can be taken away again.
 
 There are no children where a thread is at work (it may hold a lock that the child would wait for for ever), where there
 is one processor, or little to do. A child dies with us, so that no lock of ours outlives us with it.
@@ -11,9 +12,10 @@ is one processor, or little to do. A child dies with us, so that no lock of ours
 import os
 import signal
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NoReturn
 
 from intact.system.syscalls import die_with_parent
@@ -22,32 +24,39 @@ from intact.system.workers import processors
 __all__ = ["Answer", "in_parts"]
 
 Answer = tuple[range, bytes | None]
-Look = Callable[[range, Callable[[int], None]], bytes]
+Work = Callable[[range, Callable[[int], None]], bytes]
 _FEWEST = 1000  # items for a process: it takes a few milliseconds to make one
 
 
 def in_parts(
-    count: int, look: Look, progress: Callable[[int], None] = lambda _done: None, fewest: int = _FEWEST
+    count: int,
+    work: Work,
+    progress: Callable[[int], None] = lambda _done: None,
+    fewest: int = _FEWEST,
+    weights: Sequence[int] | None = None,
 ) -> list[Answer]:
-    """Let `look` see `count` items, in as many processes as there are processors; return the answers by part.
+    """Let `work` do `count` items, in as many processes as there are processors; return the answers by part.
 
     Args:
-        look: gets the numbers of some items, and what is to be called with the number of items done; for some parts it
-            is run in a child, and what it does to anything in memory is lost.
-        progress: called with the number of items done so far, roughly.
+        work: gets the numbers of some items, and what is to be called with the number, or the weight, of those that are
+            done; for some parts it is run in a child, and what it does to anything in memory is lost.
+        progress: called with what is done of all so far, roughly.
         fewest: items for each process.
+        weights: what each item costs, in any unit; all the same, if nothing is said.
 
     Returns:
         Each part with its answer; None where there is none.
 
     Raises:
-        Exception: what `look` has raised for the first part.
+        Exception: what `work` has raised for the first part.
     """
-    parts = _parts(count, fewest)
+    done = range(count + 1) if weights is None else [0, *accumulate(weights)]
+    parts = _parts(done, fewest)
+    own, whole = done[parts[0].stop], done[-1]
     children: list[_Child] = []
     try:
-        _start(children, look, parts[1:])
-        first = look(parts[0], lambda done: progress(min(count, done * len(parts))))
+        _start(children, work, parts[1:])
+        first = work(parts[0], lambda here: progress(here * whole // own if own else whole))
         answers = {child.part: child.answer() for child in children}
     finally:
         for child in children:
@@ -55,29 +64,35 @@ def in_parts(
     return [(parts[0], first), *((part, answers.get(part)) for part in parts[1:])]
 
 
-def _start(children: "list[_Child]", look: Look, parts: Sequence[range]) -> None:
+def _start(children: "list[_Child]", work: Work, parts: Sequence[range]) -> None:
     """Start a child for each part; no signal comes before all of them are in the list, and so will be ended."""
     if not parts:
         return
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         with suppress(OSError):  # no process, no memory
-            children.extend(_Child(look, part) for part in parts)
+            children.extend(_Child(work, part) for part in parts)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _parts(count: int, fewest: int) -> Sequence[range]:
+def _parts(done: Sequence[int], fewest: int) -> Sequence[range]:
+    """Cut the items into parts of the same weight.
+
+    Args:
+        done: the weight of as many items as the place in it says.
+    """
+    count, whole = len(done) - 1, done[-1]
     most = processors() if threading.active_count() == 1 else 1
     number = max(1, min(most, count // fewest))
-    borders = [count * at // number for at in range(number + 1)]
+    borders = [0, *(bisect_left(done, whole * at // number) for at in range(1, number)), count]
     return [range(start, end) for start, end in pairwise(borders)]
 
 
 class _Child:
-    """A process that looks at one part."""
+    """A process that does one part."""
 
-    def __init__(self, look: Look, part: range) -> None:
+    def __init__(self, work: Work, part: range) -> None:
         self.part = part
         self._fd = os.memfd_create("answer", os.MFD_CLOEXEC)
         parent = os.getpid()
@@ -87,7 +102,7 @@ class _Child:
             os.close(self._fd)
             raise
         if self._pid == 0:
-            _be_child(look, part, self._fd, parent)
+            _be_child(work, part, self._fd, parent)
 
     def answer(self) -> bytes | None:
         """Wait for the end; None if it was not a good one."""
@@ -113,8 +128,8 @@ class _Child:
         os.close(self._fd)
 
 
-def _be_child(look: Look, part: range, fd: int, parent: int) -> NoReturn:
-    """Look, write the answer, and end without a trace."""
+def _be_child(work: Work, part: range, fd: int, parent: int) -> NoReturn:
+    """Do the part, write the answer, and end without a trace."""
     code = 1
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -122,7 +137,7 @@ def _be_child(look: Look, part: range, fd: int, parent: int) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         die_with_parent(signal.SIGKILL)
         if os.getppid() == parent:  # else it has died already
-            found = look(part, lambda _done: None)
+            found = work(part, lambda _done: None)
             code = 0 if os.write(fd, found) == len(found) else 1
     finally:
         os._exit(code)

@@ -10,8 +10,7 @@ Promises:
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Action, Create, Plan, Remove, RemoveDirectory, Replace, SetAttributes
@@ -37,11 +36,9 @@ from intact.transaction.journal import Record
 from intact.transaction.opening import OpenTransaction
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import Step, TransactionPlan, plan_pieces
+from intact.transaction.unpacking import Progress, Unpacking, unpack
 
 __all__ = ["StagedTransaction", "StagingTree", "seal", "stage_objects"]
-
-Progress = Callable[[int], None]
-_LARGE = 1 << 20  # a file whose parts are worth telling of
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,29 +215,20 @@ def _stage_from_bundles(
     progress: Progress,
 ) -> None:
     needed: list[dict[RelPath, list[tuple[RelPath, NewFile]]]] = [{} for _ in bundles]
+    locations: dict[RelPath, RelPath] = {}
     for location, new in objects:
         if isinstance(new, NewFile) and isinstance(new.content, BundleContent):
-            needed[new.content.bundle].setdefault(new.content.entry, []).append((location, new))
-    for bundle, entries in zip(bundles, needed, strict=True):
-        with closing(bundle.contents(entries.keys())) as contents:  # or threads would outlive a failure
-            for entry, chunks in contents:
-                (location, new), *further = entries[entry.path]
-                place = tree.places[location]
-                if new.size < _LARGE:
-                    tree.inodes[location] = disk.put_file(place, chunks, new.attributes)
-                    progress(new.size)
-                else:
-                    told = _told(chunks, progress)
-                    tree.inodes[location] = disk.put_file(place, told, new.attributes)
-                for other, also in further:  # a configuration file's new version beside it, and a second name
-                    disk.copy_file(place, tree.places[other], also.attributes)
-                    _note_inode(disk, other, tree.places[other], tree)
-
-
-def _told(chunks: Iterable[bytes | memoryview], progress: Progress) -> Iterator[bytes | memoryview]:
-    for chunk in chunks:
-        yield chunk
-        progress(len(chunk))
+            place = tree.places[location]
+            locations[place] = location
+            needed[new.content.bundle].setdefault(new.content.entry, []).append((place, new))
+    files = [
+        Unpacking(number, entry.path, places)
+        for number, bundle in enumerate(bundles)
+        for entry in bundle.manifest.entries
+        if (places := needed[number].get(entry.path)) is not None
+    ]
+    for place, inode in unpack(disk, bundles, files, progress).items():
+        tree.inodes[locations[place]] = inode
 
 
 def _stage_links(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
