@@ -1,6 +1,7 @@
 """Pure. What does a package want at which location, in terms of this root's accounts and links?"""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from intact.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.exhaustive import assert_never
@@ -21,6 +22,7 @@ from intact.model.values import dataclass
 __all__ = ["Accounts", "UnknownAccount", "Wanted", "owned_entry", "want", "with_implied_directories"]
 
 NANOSECONDS = 1_000_000_000
+_shared = lru_cache(maxsize=256)(Attributes)  # most files of a package have the same
 
 
 class UnknownAccount(LookupError):
@@ -111,11 +113,11 @@ def _new_object(
 def _attributes(entry: FileEntry | DirectoryEntry, accounts: Accounts, mtime_ns: int | None) -> Attributes:
     uid, gid = accounts.ids(entry.owner, entry.group)
     if accounts.owner is None:
-        return Attributes(entry.mode, uid, gid, mtime_ns, entry.xattrs)
+        return _shared(entry.mode, uid, gid, mtime_ns, entry.xattrs)
     # Rights that belong to another owner must not go to this one; capabilities need root anyway.
     # A directory that its owner cannot write to could never be renamed or emptied again, except by root.
     mode = entry.mode & 0o1777 if isinstance(entry, FileEntry) else entry.mode | 0o700
-    return Attributes(mode, uid, gid, mtime_ns, tuple(x for x in entry.xattrs if x[0].startswith("user.")))
+    return _shared(mode, uid, gid, mtime_ns, tuple(x for x in entry.xattrs if x[0].startswith("user.")))
 
 
 def with_implied_directories(entries: Iterable[Entry]) -> list[Entry]:

@@ -10,7 +10,7 @@ Promises:
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Action, Create, Plan, Remove, RemoveDirectory, Replace, SetAttributes
@@ -36,7 +36,7 @@ from intact.transaction.journal import Record
 from intact.transaction.opening import OpenTransaction
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import Step, TransactionPlan, plan_pieces
-from intact.transaction.unpacking import Progress, Unpacking, unpack
+from intact.transaction.unpacking import Progress, Target, Unpacking, unpack
 
 __all__ = ["StagedTransaction", "StagingTree", "seal", "stage_objects"]
 
@@ -90,13 +90,13 @@ def stage_objects(
     _stage_directories(disk, objects, tree)
     _stage_local(disk, objects, tree)
     _stage_from_bundles(disk, objects, tree, bundles, progress)
-    _stage_links(disk, objects, tree)
+    files = {location: new for location, new in objects if isinstance(new, NewFile)}
+    _stage_links(disk, objects, files, tree)
     _finish_directories(disk, objects, tree)
-    digests = {location: new.digest for location, new in objects if isinstance(new, NewFile)}
     for action, slot in zip(plan.actions, slots, strict=True):
         inode = tree.inodes[action.path] if isinstance(action, Create | Replace) else 0
-        digest = digests.get(_content_location(action), "")
-        tree.steps.append(Step(action, slot, inode, digest))
+        file = files.get(_content_location(action))
+        tree.steps.append(Step(action, slot, inode, "" if file is None else file.digest))
     return tree
 
 
@@ -214,26 +214,27 @@ def _stage_from_bundles(
     bundles: Sequence[VerifiedBundle],
     progress: Progress,
 ) -> None:
-    needed: list[dict[RelPath, list[tuple[RelPath, NewFile]]]] = [{} for _ in bundles]
-    locations: dict[RelPath, RelPath] = {}
+    needed: list[dict[RelPath, list[Target]]] = [{} for _ in bundles]
     for location, new in objects:
         if isinstance(new, NewFile) and isinstance(new.content, BundleContent):
-            place = tree.places[location]
-            locations[place] = location
-            needed[new.content.bundle].setdefault(new.content.entry, []).append((place, new))
+            target = (location, tree.places[location], new)
+            needed[new.content.bundle].setdefault(new.content.entry, []).append(target)
     files = [
-        Unpacking(number, entry.path, places)
+        Unpacking(number, entry.path, targets)
         for number, bundle in enumerate(bundles)
         for entry in bundle.manifest.entries
-        if (places := needed[number].get(entry.path)) is not None
+        if (targets := needed[number].get(entry.path)) is not None
     ]
-    for place, inode in unpack(disk, bundles, files, progress).items():
-        tree.inodes[locations[place]] = inode
+    tree.inodes.update(unpack(disk, bundles, files, progress))
 
 
-def _stage_links(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree: StagingTree) -> None:
+def _stage_links(
+    disk: Disk,
+    objects: Sequence[tuple[RelPath, NewObject]],
+    files: Mapping[RelPath, NewFile],
+    tree: StagingTree,
+) -> None:
     """Stage further names of files; where the filesystem has no hardlinks, copies."""
-    files = {location: new for location, new in objects if isinstance(new, NewFile)}
     for location, new in objects:
         if not isinstance(new, NewHardlink):
             continue

@@ -17,9 +17,10 @@ from intact.model.values import dataclass
 from intact.system.forks import in_parts
 from intact.system.port import Disk
 
-__all__ = ["Progress", "Unpacking", "unpack"]
+__all__ = ["Progress", "Target", "Unpacking", "unpack"]
 
 Progress = Callable[[int], None]
+Target = tuple[RelPath, RelPath, NewFile]  # location, where it is staged, and what it shall become
 _LARGE = 1 << 20  # a file whose parts are worth telling of
 _FILE = 16 << 10  # bytes that are written in the time that it takes to make a file
 _FEWEST = 1000  # files for a process: it takes a few milliseconds to make one
@@ -32,24 +33,24 @@ class Unpacking:
 
     Attributes:
         bundle: index of the bundle.
-        places: staged paths, with what each shall become; several for a configuration file whose new version lies
-            beside it, and for a further name that becomes a file of its own.
+        targets: several for a configuration file whose new version lies beside it, and for a further name that becomes
+            a file of its own.
     """
 
     bundle: int
     entry: RelPath
-    places: Sequence[tuple[RelPath, NewFile]]
+    targets: Sequence[Target]
 
     @property
     def size(self) -> int:
         """Bytes of content."""
-        return self.places[0][1].size
+        return self.targets[0][2].size
 
 
 def unpack(
     disk: Disk, bundles: Sequence[VerifiedBundle], files: Sequence[Unpacking], progress: Progress
 ) -> dict[RelPath, int]:
-    """Stage files, and return the inode number of each staged path.
+    """Stage files, and return the inode number of each, by location.
 
     Args:
         files: in the order of the bundles, and those of one in the order of its payload.
@@ -77,11 +78,11 @@ def unpack(
     for part, answer in in_parts(
         len(files), work, tell, weights=weights, fewest=_FEWEST if is_shared else len(files) + 1
     ):
-        places = [place for file in files[part.start : part.stop] for place, _ in file.places]
+        targets = [target for file in files[part.start : part.stop] for target in file.targets]
         if answer is None:
-            _take_away(disk, places)
+            _take_away(disk, (place for _, place, _ in targets))
         numbers = work(part, lambda _done: None) if answer is None else answer
-        inodes.update(zip(places, array(_NUMBER, numbers), strict=True))
+        inodes.update(zip((location for location, _, _ in targets), array(_NUMBER, numbers), strict=True))
     if files:
         tell(whole)
     return inodes
@@ -99,7 +100,7 @@ def _check_ends(bundles: Sequence[VerifiedBundle], wanted: Container[int]) -> No
 def _unpacked(
     disk: Disk, bundles: Sequence[VerifiedBundle], files: Iterable[Unpacking], tell: Progress
 ) -> Iterator[int]:
-    """Put files into their places; yield the inode number of each place."""
+    """Put files into their places; yield the inode number of each."""
     done = 0
     for number, some in groupby(files, key=lambda file: file.bundle):
         needed = {file.entry: file for file in some}
@@ -108,14 +109,14 @@ def _unpacked(
         ) as contents:  # or threads would outlive a failure
             for entry, chunks in contents:
                 file = needed[entry.path]
-                (place, new), *further = file.places
+                (_, place, new), *further = file.targets
                 if new.size < _LARGE:
                     yield disk.put_file(place, chunks, new.attributes)
                 else:
                     yield disk.put_file(place, _told(chunks, done, tell), new.attributes)
                 done += new.size + _FILE
                 tell(done)
-                for other, also in further:
+                for _, other, also in further:
                     disk.copy_file(place, other, also.attributes)
                     yield _inode(disk, other)
 
