@@ -31,7 +31,7 @@ from intact.trust.store import HOOKS, PRIVILEGED, TrustStore
 __all__ = ["VerifiedBundle", "verify"]
 
 Piece = bytes | memoryview
-_LARGE = 1 << 20  # below that, to tell another thread takes longer than to hash
+_LARGE = 1 << 20  # bytes; less is taken as a whole, because to tell another thread takes longer than to hash
 
 
 @final
@@ -109,32 +109,45 @@ class VerifiedBundle:
     ) -> Iterator[tuple[FileEntry, Iterator[Piece]]]:
         for span in wanted:
             stream.seek(span.start)
-            entry = span.entry
-            header = member_header(entry.path, entry.size, entry.mode, entry.mtime)
-            if stream.take(len(header)) != header:
-                raise damaged(
-                    self.name, f"the archive header of {entry.path} is not the one that its manifest demands"
-                )
-            yield entry, self._content(stream, span, beside)
+            if span.entry.size > _LARGE:
+                self._check_header(span, stream.take(span.content - span.start))
+                yield span.entry, self._content(stream, span, beside)
+            else:
+                yield span.entry, self._small_content(span, stream.take(span.end - span.start))
+
+    def _check_header(self, span: Span, header: Piece) -> None:
+        entry = span.entry
+        if bytes(header) != member_header(entry.path, entry.size, entry.mode, entry.mtime):
+            raise damaged(
+                self.name, f"the archive header of {entry.path} is not the one that its manifest demands"
+            )
+
+    def _small_content(self, span: Span, member: Piece) -> Iterator[Piece]:
+        """Return the content of a file whose part of the archive is there as a whole."""
+        start, size = span.content - span.start, span.entry.size
+        self._check_header(span, member[:start])
+        content = member[start : start + size]
+        self._check_end(span, hashlib.sha256(content).hexdigest(), member[start + size :])
+        return iter((content,) if size else ())
 
     def _content(self, stream: "_PayloadStream", span: Span, beside: Beside) -> Iterator[Piece]:
+        """Yield the content of a file while it is hashed, and while whoever gets it writes it."""
         state = hashlib.sha256()
         left = span.entry.size
-        is_large = left > _LARGE
         while left:
             piece = stream.take_some(left)
             left -= len(piece)
-            if is_large:  # it is hashed while whoever gets it writes it
-                beside.begin(partial(state.update, piece))
-            else:
-                state.update(piece)
+            beside.begin(partial(state.update, piece))
             yield piece
         beside.finish()
-        if state.hexdigest() != span.entry.digest:
+        self._check_end(span, state.hexdigest(), stream.take(span.end - span.content - span.entry.size))
+
+    def _check_end(self, span: Span, digest: str, behind: Piece) -> None:
+        if digest != span.entry.digest:
             raise damaged(
                 self.name, f"the content of {span.entry.path} does not have the digest of its manifest"
             )
-        if bytes(stream.take(span.end - span.content - span.entry.size)).strip(b"\0"):
+        if bytes(behind).strip(b"\0"):
             raise damaged(self.name, f"something is hidden behind {span.entry.path}")
 
     def check_payload(self) -> None:
