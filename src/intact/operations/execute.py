@@ -259,19 +259,14 @@ def _stage_state(
     )
     number = places.id
     installed = tuple(
-        replace(
-            one,
-            package=replace(one.package, transaction=number) if one.package.transaction == 0 else one.package,
-            entries=tuple(
-                owned.standing(tree.inodes.get(owned.location, owned.inode), owned.mtime_ns)
-                for owned in one.entries
-            ),
-        )
+        replace(one, package=replace(one.package, transaction=number))
+        if one.package.transaction == 0
+        else one
         for one in prepared.installed
     )
     manifests = [bundle.manifest for bundle in prepared.bundles]
     seen = tuple(Seen(one.identity.name, one.identity.version, one.minimum_secure) for one in manifests)
-    changes = DatabaseChanges(entry, prepared.removed, installed, drops, seen)
+    changes = DatabaseChanges(entry, prepared.removed, installed, drops, seen, tree.inodes)
     stage_database(disk, layout.database, places.next_database, changes)
     stage_way_back(disk, places.before_database, prepared.before)
     for bundle in prepared.bundles:

@@ -9,13 +9,13 @@ The way back is a database, too: of the packages that a transaction changes, as 
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from intact.model.installed import Ownership, Seen, TransactionRecord
 from intact.model.paths import RelPath
-from intact.model.values import dataclass
+from intact.model.values import dataclass, field
 from intact.state.schema import (
     APPLICATION_ID,
     ENTRY_COLUMNS,
@@ -48,6 +48,7 @@ class DatabaseChanges:
         installed: packages with their entries; what they had before is replaced, as far as these tell of it.
         no_longer_retained: transactions whose backups go.
         seen: versions that were here, besides those of `installed`, and what their bundles call secure.
+        inodes: numbers that entries of `installed` have got since, by location.
     """
 
     transaction: TransactionRecord | None
@@ -55,6 +56,7 @@ class DatabaseChanges:
     installed: tuple[Ownership, ...] = ()
     no_longer_retained: tuple[int, ...] = ()
     seen: tuple[Seen, ...] = ()
+    inodes: Mapping[RelPath, int] = field(default_factory=dict)
 
 
 def next_generation(current: Path, target: Path, changes: DatabaseChanges) -> None:
@@ -131,7 +133,8 @@ def _apply(connection: sqlite3.Connection, changes: DatabaseChanges) -> None:
     for one in changes.installed:
         identity = one.package.identity
         _insert(connection, "packages", PACKAGE_COLUMNS, [package_to_row(one.package)])
-        _change_entries(connection, identity.name, map(entry_to_row, one.entries), one.touched)
+        rows = (entry_to_row(entry, changes.inodes.get(entry.location)) for entry in one.entries)
+        _change_entries(connection, identity.name, rows, one.touched)
         _remember(connection, Seen(identity.name, identity.version))
     for seen in changes.seen:
         _remember(connection, seen)

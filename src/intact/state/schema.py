@@ -195,8 +195,12 @@ def package_from_row(row: Row) -> InstalledPackage:
     )
 
 
-def entry_to_row(entry: OwnedEntry) -> Row:
-    """Return the columns of `ENTRY_COLUMNS`; a path equal to the location is left out."""
+def entry_to_row(entry: OwnedEntry, inode: int | None = None) -> Row:
+    """Return the columns of `ENTRY_COLUMNS`; a path equal to the location is left out.
+
+    Args:
+        inode: that of what has been staged for it since; None if nothing was.
+    """
     return (
         str(entry.location),
         entry.package,
@@ -207,7 +211,7 @@ def entry_to_row(entry: OwnedEntry) -> Row:
         entry.gid,
         entry.size,
         entry.mtime_ns,
-        _folded(entry.inode),
+        _folded(entry.inode if inode is None else inode),
         None if entry.digest is None else bytes.fromhex(entry.digest),
         # A target may hold any bytes (lone surrogates, PEP 383), which SQLite's TEXT cannot; JSON can.
         json.dumps(entry.target) if entry.target else "",
