@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -177,6 +178,23 @@ def test_a_bar_shows_every_phase_once(clock: list[float], monkeypatch: pytest.Mo
     assert "stage" in shown
     assert "commit" in shown
     assert shown.count("\x1b[?25h") == shown.count("\x1b[?25l") == 1  # the cursor is back
+
+
+def test_a_bar_is_drawn_ten_times_a_second_and_by_no_thread(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = _on_terminal(monkeypatch)
+    threads = threading.active_count()
+    bar = ProgressBar(enabled=True)
+    clock[0] += 1.1
+    lengths = []
+    for done in range(1, 100):
+        clock[0] += 0.01
+        bar("stage", done, 100)
+        lengths.append(len(terminal.getvalue()))
+    assert threading.active_count() == threads
+    assert 8 <= len(set(lengths)) <= 11
+    bar.close()
 
 
 def test_no_bar_without_a_terminal_or_when_it_is_not_wanted(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ProgressBar", "Screen", "finish_output"]
 
 _PATIENCE = 1.0
+_INTERVAL = 0.1  # seconds between two pictures of the bar
 
 
 def finish_output(stream: TextIO) -> None:
@@ -102,6 +103,7 @@ class ProgressBar:
     def __init__(self, *, enabled: bool) -> None:
         self._enabled = enabled and sys.stderr.isatty()
         self._since = time.monotonic()
+        self._drawn = 0.0
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -114,11 +116,15 @@ class ProgressBar:
             from rich.console import Console  # noqa: PLC0415
             from rich.progress import Progress  # noqa: PLC0415
 
-            self._bar = Progress(console=Console(stderr=True), transient=True)
+            # A thread that draws would keep the work from being shared among processes (`system/forks.py`).
+            self._bar = Progress(console=Console(stderr=True), transient=True, auto_refresh=False)
             self._bar.start()
         if phase not in self._tasks:
             self._tasks[phase] = self._bar.add_task(phase, total=total)
         self._bar.update(self._tasks[phase], completed=done)
+        if time.monotonic() - self._drawn >= _INTERVAL:
+            self._drawn = time.monotonic()
+            self._bar.refresh()
 
     def close(self) -> None:
         """Take the bar away."""
