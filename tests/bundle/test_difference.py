@@ -10,7 +10,7 @@ import pytest
 from intact.bundle.build import build_bundle
 from intact.bundle.difference import Difference, difference
 from intact.bundle.manifest_text import render_manifest
-from intact.bundle.reading import Reading
+from intact.bundle.reading import Reading, read_manifest
 from intact.bundle.verified import VerifiedBundle, verify
 from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.errors import ManifestInvalid, Untrusted
@@ -147,6 +147,16 @@ def test_a_manifest_that_we_did_not_write_so_is_read_whole(case: str) -> None:
     assert new != render_manifest(_manifest(_file("a"), _file("b")))
     assert difference(old, new, DEFAULT_LIMITS) is None
     assert difference(new, old, DEFAULT_LIMITS) is None
+
+
+def test_a_line_whose_path_does_not_end_is_read_whole_and_refused_there() -> None:
+    old = render_manifest(_manifest(*MANY))
+    new = old.replace(b'{path = "opt"}', b'{path = "opt}')
+    assert new != old
+    assert difference(old, new, DEFAULT_LIMITS) is None
+    assert difference(new, old, DEFAULT_LIMITS) is None
+    with pytest.raises(ManifestInvalid, match="TOML"):
+        read_manifest(new, "bundle", Reading(base_of=lambda _name: old))
 
 
 def test_ceilings_hold_for_all_entries() -> None:

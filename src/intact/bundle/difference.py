@@ -85,6 +85,13 @@ def difference(old: bytes, new: bytes, limits: Limits) -> Difference | None:
     """
     if len(new) > limits.manifest or (before := _lines(old)) is None or (after := _lines(new)) is None:
         return None
+    try:
+        return _difference(before, after, limits)
+    except ValueError:  # a line without a path, or with one that cannot be
+        return None
+
+
+def _difference(before: _Lines, after: _Lines, limits: Limits) -> Difference | None:
     added = {kind: _without(after, before, kind) for kind in _KINDS}
     removed = {kind: _without(before, after, kind) for kind in _KINDS}
     files = sorted((path, int(size)) for path, size in _FILE.findall(after.sections[b"files"]))
@@ -100,18 +107,15 @@ def difference(old: bytes, new: bytes, limits: Limits) -> Difference | None:
     chosen[b"directories"] |= {directories[one] for one in above.intersection(directories)}
     wanted = frozenset(map(_path, chosen[b"files"]))
     starts, length = _starts(files, wanted)
-    try:
-        return Difference(
-            text=_text(after, chosen),
-            gone=tuple(RelPath.parse(one.decode()) for one in gone),
-            starts={RelPath(path.decode()): start for path, start in starts.items()},
-            length=length,
-            entries=len(paths),
-            entries_before=sum(map(len, before.rows.values())),
-            size=sum(size for _, size in files),
-        )
-    except (PathFault, UnicodeDecodeError):
-        return None
+    return Difference(
+        text=_text(after, chosen),
+        gone=tuple(RelPath.parse(one.decode()) for one in gone),
+        starts={RelPath(path.decode()): start for path, start in starts.items()},
+        length=length,
+        entries=len(paths),
+        entries_before=sum(map(len, before.rows.values())),
+        size=sum(size for _, size in files),
+    )
 
 
 def _lines(text: bytes) -> _Lines | None:
