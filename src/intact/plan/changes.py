@@ -51,7 +51,9 @@ def decide(situation: Situation) -> Decisions:
     linked = _hardlinked_groups_to_renew(situation)
     for location in sorted(dict.fromkeys((*situation.wanted, *situation.leaving))):
         wanted = situation.wanted.get(location, ())
-        if not wanted:
+        if len(wanted) == 1 and _is_new_ground(situation, location):
+            decisions.changes.append(Change(location, wanted[0].new, None))
+        elif not wanted:
             if location not in decisions.beside:  # sorted behind its file, so that is decided by now
                 _decide_departure(situation, location, decisions)
         elif _agree(location, wanted, decisions):
@@ -59,6 +61,15 @@ def decide(situation: Situation) -> Decisions:
     _settle_names_of_kept_files(situation, decisions)
     _note_ownership(situation, decisions)
     return decisions
+
+
+def _is_new_ground(situation: Situation, location: RelPath) -> bool:
+    """Tell whether nothing stands there, and no package has ever said anything of it: so it is for most of a new one."""
+    return (
+        situation.observed.get(location) is None
+        and location not in situation.leaving
+        and location not in situation.staying
+    )
 
 
 def _agree(location: RelPath, wanted: Sequence[Wanted], decisions: Decisions) -> bool:
@@ -403,13 +414,19 @@ def _is_foreign_directory(situation: Situation, wanted: Wanted) -> bool:
     return seen is not None and seen.kind is Kind.DIRECTORY
 
 
-def _note_ownership(situation: Situation, decisions: Decisions) -> None:
-    files = {
-        location: one
-        for location, found in situation.wanted.items()
-        for one in reversed(found)
+def _files_with_further_names(situation: Situation) -> dict[RelPath, Wanted]:
+    links = [one.new for found in situation.wanted.values() for one in found]
+    targets = {new.target for new in links if isinstance(new, NewHardlink)}
+    return {
+        target: one
+        for target in targets
+        for one in reversed(situation.wanted.get(target, ()))
         if isinstance(one.new, NewFile)
     }
+
+
+def _note_ownership(situation: Situation, decisions: Decisions) -> None:
+    files = _files_with_further_names(situation)
     for location in sorted(situation.wanted):
         for wanted in situation.wanted[location]:
             owned = decisions.owned.setdefault(wanted.package, [])
