@@ -21,7 +21,7 @@ from typing import Final
 from intact.bundle.canonical_entries import split_canonical
 from intact.bundle.tarstream import END_OF_ARCHIVE, member_length
 from intact.model.limits import Limits
-from intact.model.paths import PathFault, RelPath
+from intact.model.paths import RelPath
 from intact.model.values import dataclass
 
 __all__ = ["Difference", "difference"]
