@@ -12,13 +12,13 @@ from intact.bundle.tarstream import LARGEST_NUMBER
 from intact.bundle.values import owner_of, path_of, target_of
 from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
 
-__all__ = ["DIRECTORY_MODE", "FILE_MODE", "ListedEntries", "canonical_entries", "split_canonical"]
+__all__ = ["DIRECTORY_MODE", "ENTRIES", "FILE_MODE", "ListedEntries", "canonical_entries", "split_canonical"]
 
 ListedEntries = Mapping[str, list[Entry]]
 FILE_MODE: Final = 0o644
 DIRECTORY_MODE: Final = 0o755
 
-_BORDER = b"\n[entries]\n"
+ENTRIES: Final = b"\n[entries]\n"
 _BEGIN = re.compile(r"(directories|files|hardlinks|symlinks) = \[\n")
 _END = "]\n"
 _TEXT = r'"([^"\\\x00-\x1f\x7f]+)"'  # a TOML string without escapes
@@ -40,7 +40,7 @@ def split_canonical(text: bytes) -> tuple[bytes, bytes] | None:
     Whoever finds that the first part is complete TOML without any entries knows that the line between the two begins a
     table of that name.
     """
-    before, border, lines = text.partition(_BORDER)
+    before, border, lines = text.partition(ENTRIES)
     return (before + b"\n", lines) if border else None
 
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from intact.bundle.canonical_entries import split_canonical
+from intact.bundle.canonical_entries import ENTRIES
 from intact.bundle.rows import Rows, path_in
 from intact.bundle.tarstream import END_OF_ARCHIVE, member_length
 from intact.model.limits import Limits
@@ -107,26 +107,27 @@ def _lines(text: bytes) -> _Lines | None:
     Raises:
         ValueError: its rows have not.
     """
-    split = split_canonical(text)
-    if split is None:
+    border = text.find(ENTRIES)
+    if border == -1 or any(text.find(one, 0, border) != -1 for one in _MARKS):
         return None
-    head, body = split
-    if any(one in head for one in _MARKS) or any(one in body for one in _MARKS_OF_ENTRIES):
+    start = border + len(ENTRIES)
+    if any(text.find(one, start) != -1 for one in _MARKS_OF_ENTRIES):
         return None
     rows: dict[bytes, Rows] = {}
-    at = 0
+    at = start
     for kind in _KINDS:
         opening = kind + b" = [\n"
-        end = at
-        if body.startswith(opening, at):
-            at += len(opening)
-            end = body.find(b"\n]\n", at)
-            if end <= at:
-                return None
-        rows[kind] = Rows(body[at:end])
-        at = end + 3 if end > at else at
-    found = _Lines(head, rows)
-    if at != len(body) or {body.count(b"{path = "), body.count(b"},\n")} != {found.count}:
+        if not text.startswith(opening, at):
+            rows[kind] = Rows(b"")
+            continue
+        at += len(opening)
+        end = text.find(b"\n]\n", at)
+        if end <= at:
+            return None
+        rows[kind] = Rows(text, at, end)
+        at = end + 3
+    found = _Lines(text[: border + 1], rows)
+    if at != len(text) or {text.count(b"{path = ", start), text.count(b"},\n", start)} != {found.count}:
         return None
     return found
 
@@ -138,8 +139,8 @@ def _difference(before: _Lines, after: _Lines, limits: Limits) -> Difference | N
         added[kind], removed[kind] = after.rows[kind].against(before.rows[kind])
     if not _is_sound(after, added, removed):
         return None
-    links = _HARDLINK.findall(after.rows[_HARDLINKS].text)
-    chosen = {kind: {*added[kind], *_with_rights(after.rows[kind].text)} for kind in _KINDS}
+    links = [link for piece in after.rows[_HARDLINKS].pieces() for link in _HARDLINK.findall(piece)]
+    chosen = {kind: {*added[kind], *_with_rights(after.rows[kind])} for kind in _KINDS}
     _choose_names_of_files(chosen, after, (added, removed), links)
     above = {one for rows in chosen.values() for row in rows for one in _ancestors(path_in(row))}
     directories = [after.rows[_DIRECTORIES].find(one) for one in above]
@@ -202,11 +203,12 @@ def _gone(after: _Lines, added: _Changes, removed: _Changes) -> list[bytes]:
     return sorted(gone.union(one for one in above if not after.has(one) and not after.has_below(one)))
 
 
-def _with_rights(section: bytes) -> Iterator[bytes]:
-    for found in _RIGHTS.finditer(section):
-        start = section.rfind(b"\n", 0, found.start()) + 1
-        end = section.find(b"\n", found.end())
-        yield section[start:] if end == -1 else section[start:end]
+def _with_rights(rows: Rows) -> Iterator[bytes]:
+    for piece in rows.pieces():
+        for found in _RIGHTS.finditer(piece):
+            start = piece.rfind(b"\n", 0, found.start()) + 1
+            end = piece.find(b"\n", found.end())
+            yield piece[start:] if end == -1 else piece[start:end]
 
 
 def _choose_names_of_files(

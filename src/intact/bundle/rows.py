@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from operator import lt
 from typing import Final
 
+from intact.model.values import dataclass
+
 __all__ = ["START", "Rows", "path_in"]
 
 START: Final = b'  {path = "'
@@ -24,19 +26,18 @@ def path_in(row: bytes) -> bytes:
 
 
 class Rows:
-    """The rows of a section: those of one kind of entry.
+    """The rows of a section: those of one kind of entry. They stay in the text that they are a part of.
 
     Attributes:
-        text: the rows, with a newline between two of them.
         count: how many they are.
     """
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, start: int = 0, end: int | None = None) -> None:
         """Begin; raises ValueError if they are not one entry each, or not sorted by path."""
-        self.text = text
+        self._section = _Section(text, start, len(text) if end is None else end)
         self.count = 0
         last = b""
-        if text.endswith(b"\n"):
+        if text.endswith(b"\n", start, end):
             raise ValueError("rows with an empty one at the end")
         for piece in self.pieces():
             paths = _PATH.findall(piece)
@@ -50,62 +51,78 @@ class Rows:
 
         A pattern that begins with that is found three times as fast as one that begins with ``^``.
         """
-        at = 0
-        while at < len(self.text):
-            end = self._end(min(at + _PIECE, len(self.text)))
-            yield b"\n" + self.text[at:end]
-            at = end + 1
+        for piece in self._section.pieces():
+            yield b"\n" + piece
 
     def find(self, path: bytes) -> bytes | None:
         """Return the row with this path."""
-        at = self._first_from(path)
-        row = self.text[at : self._end(at)]
+        row = self._section.row_at(self._first_from(path))
         return row if row.startswith(b'%s%s"' % (START, path)) else None
 
     def has_below(self, directory: bytes) -> bool:
         """Tell whether there is a row with a path below a directory."""
         start = directory + b"/"
-        at = self._first_from(start)
-        return self.text.startswith(START + start, at)
+        return self._section.row_at(self._first_from(start)).startswith(START + start)
 
     def against(self, others: "Rows") -> tuple[list[bytes], list[bytes]]:
         """Return the rows that only these have, and those that only the others have; a time alone is no difference."""
-        mine, theirs = _without_times(self.text), _without_times(others.text)
+        mine, theirs = self._section.without_times(), others._section.without_times()  # noqa: SLF001  same class
         pairs = list(_differences(mine, theirs))
         only_mine, only_theirs = [row for row, _ in pairs if row], [other for _, other in pairs if other]
-        if mine is not self.text:
+        if mine is not self._section:
             only_mine = [self.find(path_in(row)) or row for row in only_mine]
-        if theirs is not others.text:
+        if theirs is not others._section:  # noqa: SLF001  same class
             only_theirs = [others.find(path_in(row)) or row for row in only_theirs]
         return only_mine, only_theirs
 
     def _first_from(self, path: bytes) -> int:
         """Return where the first row begins whose path is this one or sorts behind it."""
-        text, skipped = self.text, len(START)
-        low, high = 0, len(text)
+        text, skipped = self._section.text, len(START)
+        low, high = self._section.start, self._section.end
         while low < high:
             start = text.rfind(b"\n", low, (low + high) // 2) + 1 or low
             end = text.index(b'"', start + skipped)
             if text[start + skipped : end] < path:
-                low = self._end(end) + 1
+                low = self._section.row_end(end) + 1
             else:
                 high = start
         return low
 
-    def _end(self, start: int) -> int:
-        end = self.text.find(b"\n", start)
-        return len(self.text) if end == -1 else end
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A part of a text, in which a row ends where the next one begins."""
+
+    text: bytes
+    start: int
+    end: int
+
+    def row_end(self, at: int) -> int:
+        end = self.text.find(b"\n", at, self.end)
+        return self.end if end == -1 else end
+
+    def row_at(self, at: int) -> bytes:
+        return self.text[at : self.row_end(at)]
+
+    def pieces(self) -> Iterator[bytes]:
+        at = self.start
+        while at < self.end:
+            end = self.row_end(min(at + _PIECE, self.end))
+            yield self.text[at:end]
+            at = end + 1
+
+    def without_times(self) -> "_Section":
+        if self.text.find(b", mtime = ", self.start, self.end) == -1:
+            return self
+        text = b"\n".join(_TIME.sub(b'"', piece) for piece in self.pieces())
+        return _Section(text, 0, len(text))
 
 
-def _without_times(text: bytes) -> bytes:
-    return _TIME.sub(b'"', text) if b", mtime = " in text else text
-
-
-def _differences(some: bytes, others: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the rows in which two sorted texts differ, in pairs; empty where one has nothing for the other."""
-    at = there = 0
-    while at < len(some) or there < len(others):
-        row, other = _row_at(some, at), _row_at(others, there)
+def _differences(some: _Section, others: _Section) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the rows in which two sorted sections differ, in pairs; empty where one has nothing for the other."""
+    at, there = some.start, others.start
+    while at < some.end or there < others.end:
+        row, other = some.row_at(at), others.row_at(there)
         if row == other:
             same = _same_rows(some, at, others, there)
             at, there = at + same, there + same
@@ -119,24 +136,22 @@ def _differences(some: bytes, others: bytes) -> Iterator[tuple[bytes, bytes]]:
         there += len(other) + 1 if other else 0
 
 
-def _same_rows(some: bytes, at: int, others: bytes, there: int) -> int:
+def _same_rows(some: _Section, at: int, others: _Section, there: int) -> int:
     """Count the bytes of the rows that are the same from there on, of which the first is."""
+    most = min(some.end - at, others.end - there)
     same, size = 0, _BLOCK
-    while (block := some[at + same : at + same + size]) and block == others[
-        there + same : there + same + size
-    ]:
-        same += len(block)
-        size *= 2
-    low, high = same, min(same + size, len(some) - at, len(others) - there)
+    while same < most and _is_same(some.text, at, others.text, there, same, min(same + size, most)):
+        same = min(same + size, most)
+        size = min(2 * size, _PIECE)
+    low, high = same, min(same + size, most)
     while low < high:  # the first byte that differs is between the two
         middle = (low + high + 1) // 2
-        if some[at + low : at + middle] == others[there + low : there + middle]:
+        if _is_same(some.text, at, others.text, there, low, middle):
             low = middle
         else:
             high = middle - 1
-    return max(len(_row_at(some, at)), some.rfind(b"\n", at, at + low) - at) + 1
+    return max(some.row_end(at), some.text.rfind(b"\n", at, at + low)) - at + 1
 
 
-def _row_at(text: bytes, at: int) -> bytes:
-    end = text.find(b"\n", at)
-    return text[at:] if end == -1 else text[at:end]
+def _is_same(some: bytes, at: int, others: bytes, there: int, low: int, high: int) -> bool:
+    return some[at + low : at + high] == others[there + low : there + high]
