@@ -54,6 +54,15 @@ def test_what_was_built_is_described(tmp_path: Path) -> None:
     assert stat.S_IMODE(built.path.stat().st_mode) == 0o644
 
 
+def test_the_digest_of_the_whole_is_worked_out_for_those_who_want_it(tmp_path: Path) -> None:
+    files = {**FILES, "usr/big": noise(9 * MIB)}
+    asked = build_bundle(make_source(files), tmp_path / "1.tar.zst", signers=[KEY.sign])
+    other = build_bundle(make_source(files), tmp_path / "2.tar.zst", signers=[KEY.sign], digested=False)
+    assert asked.sha256 == hashlib.sha256(other.path.read_bytes()).hexdigest()
+    assert replace(other, path=asked.path, sha256=asked.sha256) == asked
+    assert other.sha256 is None
+
+
 def test_a_digest_that_is_not_known_is_that_of_what_is_packed(tmp_path: Path) -> None:
     files = {**FILES, "usr/big": noise(9 * MIB), "usr/zero": bytes(4 * MIB)}
     source = make_source(files)

@@ -6,6 +6,7 @@
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
@@ -28,14 +29,14 @@ from intact.model.errors import ManifestInvalid, machine_error
 from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import PackageIdentity
 from intact.model.values import dataclass
-from intact.system.hostfiles import replace_file, scratch_file, start_write_back
+from intact.system.hostfiles import append_file, replace_file, scratch_file
 from intact.system.workers import Beside
 
 __all__ = ["BuiltBundle", "build_bundle", "write_head"]
 
 Signer = Callable[[bytes], bytes]
 
-_LARGE_MANIFEST = _COPIED = 1 << 20
+_LARGE_MANIFEST = _HASHED = 1 << 20
 _HEAD_LEVEL = 19
 _HEAD_FALLBACK_LEVELS = (-5, -100)
 
@@ -47,7 +48,7 @@ class BuiltBundle:
     Attributes:
         size: bytes of the bundle.
         content: bytes of the files in it.
-        sha256: of the bundle file.
+        sha256: of the bundle file, if somebody wants it.
     """
 
     path: Path
@@ -55,7 +56,7 @@ class BuiltBundle:
     size: int
     content: int
     frames: int
-    sha256: str
+    sha256: str | None
 
 
 def build_bundle(
@@ -64,6 +65,7 @@ def build_bundle(
     *,
     signers: Sequence[Signer] = (),
     level: int = 9,
+    digested: bool = True,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> BuiltBundle:
     """Build a bundle; it appears at `output` whole or not at all.
@@ -72,6 +74,7 @@ def build_bundle(
         output: a file or a directory; None for the bundle's own name in the working directory.
         signers: each returns an armored signature over the exact manifest bytes.
         level: of zstd, 1 to 19.
+        digested: the digest of the whole file is wanted, which takes as long as that of all its frames.
         progress: called with the number of content bytes read since its last call.
 
     Raises:
@@ -89,7 +92,7 @@ def build_bundle(
         parse_manifest(text, str(path))  # what we would refuse to install is not published
         with replace_file(path) as file:
             write_head(file, text, [sign(text) for sign in signers])
-            digest = _copy_payload(payload, file)
+            digest = _copy_payload(payload, file, digested=digested)
             size = file.tell()
     content = sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry))
     return BuiltBundle(path, manifest.identity, size, content, len(manifest.frames), digest)
@@ -131,15 +134,23 @@ def _output_path(identity: PackageIdentity, output: Path | None) -> Path:
     return output / name if output.is_dir() else output.absolute()
 
 
-def _copy_payload(payload: BinaryIO, file: BinaryIO) -> str:
-    """Copy the payload behind the head, and return the digest of both."""
+def _copy_payload(payload: BinaryIO, file: BinaryIO, *, digested: bool) -> str | None:
+    """Copy the payload behind the head, and return the digest of both, if it is wanted."""
+    if not digested:
+        append_file(payload, file)
+        return None
     file.seek(0)
     state = hashlib.sha256(file.read())
-    payload.seek(0)
+    payload.flush()
     with closing(Beside()) as beside:
-        while piece := payload.read(_COPIED):
-            beside.begin(partial(state.update, piece))
-            file.write(piece)
-            start_write_back(file)
+        beside.begin(partial(_hash_all, payload.fileno(), state.update))
+        append_file(payload, file)
         beside.finish()
     return state.hexdigest()
+
+
+def _hash_all(fd: int, update: Callable[[bytes], None]) -> None:
+    at = 0
+    while piece := os.pread(fd, _HASHED, at):
+        update(piece)
+        at += len(piece)

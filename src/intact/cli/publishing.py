@@ -113,7 +113,10 @@ def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[st
             done += count
             environment.tell_progress("build", done, total)
 
-        built = build_bundle(source, output, signers=signers, level=level, progress=progress)
+        digested = session.screen.as_json  # nobody else is told it
+        built = build_bundle(
+            source, output, signers=signers, level=level, digested=digested, progress=progress
+        )
     for note in source.notes:
         session.screen.say(f"note: {note}")
     if not signers:
