@@ -22,11 +22,18 @@ def insist_on_file(fd: int) -> os.stat_result:
     return status
 
 
-def digest_of(fd: int) -> Digest:
-    """Hash the rest of an open file."""
+def digest_of(fd: int, size: int | None = None) -> Digest:
+    """Hash the rest of an open file.
+
+    Args:
+        size: what it has, if that is known; a small file of just this size has been read to its end.
+    """
     import hashlib  # noqa: PLC0415  loading OpenSSL takes longer than most questions
 
-    state = hashlib.sha256(os.read(fd, _HASHED))
+    part = os.read(fd, _HASHED)
+    state = hashlib.sha256(part)
+    if len(part) == size and len(part) < _HASHED:
+        return Digest(state.hexdigest())
     while part := os.read(fd, _HASHED):
         state.update(part)
     return Digest(state.hexdigest())
@@ -41,6 +48,6 @@ def observe_open(parent: int, name: str, *, xattrs: bool) -> Observed:
     fd = os.open(name, READ, dir_fd=parent)
     try:
         status = insist_on_file(fd)
-        return observed(status, "", read_xattrs(fd) if xattrs else (), digest_of(fd))
+        return observed(status, "", read_xattrs(fd) if xattrs else (), digest_of(fd, status.st_size))
     finally:
         os.close(fd)
