@@ -15,8 +15,10 @@ from typing import BinaryIO
 import pytest
 
 from intact.bundle import build as build_module
-from intact.bundle.build import SourceChanged, build_bundle
+from intact.bundle.build import build_bundle
 from intact.bundle.manifest_text import parse_manifest
+from intact.bundle.package import UNREAD
+from intact.bundle.packing import SourceChanged
 from intact.bundle.sign import add_signature
 from intact.bundle.tarstream import END_OF_ARCHIVE, member_header, padding
 from intact.bundle.zstdframes import decompress_frame
@@ -50,6 +52,27 @@ def test_what_was_built_is_described(tmp_path: Path) -> None:
     assert built.frames == 1
     assert built.identity.name == "hello"
     assert stat.S_IMODE(built.path.stat().st_mode) == 0o644
+
+
+def test_the_digest_of_the_whole_is_worked_out_for_those_who_want_it(tmp_path: Path) -> None:
+    files = {**FILES, "usr/big": noise(9 * MIB)}
+    asked = build_bundle(make_source(files), tmp_path / "1.tar.zst", signers=[KEY.sign])
+    other = build_bundle(make_source(files), tmp_path / "2.tar.zst", signers=[KEY.sign], digested=False)
+    assert asked.sha256 == hashlib.sha256(other.path.read_bytes()).hexdigest()
+    assert replace(other, path=asked.path, sha256=asked.sha256) == asked
+    assert other.sha256 is None
+
+
+def test_a_digest_that_is_not_known_is_that_of_what_is_packed(tmp_path: Path) -> None:
+    files = {**FILES, "usr/big": noise(9 * MIB), "usr/zero": bytes(4 * MIB)}
+    source = make_source(files)
+    unread = [
+        replace(entry, digest=UNREAD) if isinstance(entry, FileEntry) else entry
+        for entry in source.manifest.entries
+    ]
+    known = build_bundle(source, tmp_path / "1.tar.zst").path.read_bytes()
+    source = replace(source, manifest=replace(source.manifest, entries=tuple(unread)))
+    assert build_bundle(source, tmp_path / "2.tar.zst").path.read_bytes() == known
 
 
 def test_the_same_inputs_make_the_same_bytes(tmp_path: Path) -> None:

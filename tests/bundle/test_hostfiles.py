@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from intact.model.errors import MachineError, NoSpace
-from intact.system.hostfiles import replace_file, scratch_file, write_new_file
+from intact.system.hostfiles import append_file, replace_file, scratch_file, write_new_file
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -149,6 +149,27 @@ def test_a_new_file_never_takes_the_place_of_another(tmp_path: Path) -> None:
             write_new_file(taken, b"two", 0o600)
     assert path.read_bytes() == b"one"
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (3 << 20) + 7])
+def test_a_file_is_copied_behind_what_is_there(tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    with scratch_file(tmp_path) as source, replace_file(tmp_path / "x") as target:
+        source.write(content)
+        target.write(b"head")
+        target.seek(1)
+        append_file(source, target)
+        assert target.tell() == 4 + size
+    assert (tmp_path / "x").read_bytes() == b"head" + content
+
+
+def test_a_copy_that_a_full_disk_ends_is_an_error(tmp_path: Path) -> None:
+    if not os.path.exists("/dev/full"):  # noqa: PTH110
+        pytest.skip("needs /dev/full")
+    with scratch_file(tmp_path) as source, Path("/dev/full").open("r+b", buffering=0) as target:
+        source.write(b"x")
+        with pytest.raises(OSError, match="No space"):
+            append_file(source, target)
 
 
 def test_a_scratch_file_has_no_name(tmp_path: Path) -> None:

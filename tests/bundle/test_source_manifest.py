@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from intact.bundle.build import build_bundle
+from intact.bundle.package import UNREAD
 from intact.bundle.source_manifest import read_source_manifest
 from intact.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.errors import FeatureUnknown, IntactError, MachineError, ManifestInvalid
 from intact.model.limits import DEFAULT_LIMITS
+from support.bundle_parts import verified
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 EXAMPLES = sorted(MANIFESTS.glob("*.toml"))
@@ -31,6 +33,12 @@ def write(folder: Path, text: str) -> Path:
 def read(folder: Path, text: str, *, epoch: int | None = None) -> dict[str, Entry]:
     source = read_source_manifest(write(folder, text), epoch=epoch)
     return {entry.path: entry for entry in source.manifest.entries}
+
+
+def built(folder: Path, text: str) -> dict[str, Entry]:
+    """What a bundle made of it has."""
+    path = build_bundle(read_source_manifest(write(folder, text)), folder / "b.tar.zst").path
+    return {entry.path: entry for entry in verified(path.read_bytes()).manifest.entries}
 
 
 def faults(folder: Path, text: str) -> tuple[str, ...]:
@@ -75,9 +83,12 @@ def test_a_file_has_the_size_digest_and_time_of_its_source(tmp_path: Path) -> No
     text = '[[file]]\nsource = "x"\npath = "usr/x"\n'
     digest = hashlib.sha256(b"content").hexdigest()
     expected = FileEntry
-    entry = read(tmp_path, text)["usr/x"]
+    entry = built(tmp_path, text)["usr/x"]
     assert isinstance(entry, expected)
     assert (entry.size, entry.digest, entry.mtime, entry.mode) == (7, digest, 1000, 0o644)
+    entry = read(tmp_path, text)["usr/x"]
+    assert isinstance(entry, expected)
+    assert (entry.size, entry.digest, entry.mtime, entry.mode) == (7, UNREAD, 1000, 0o644)
     source = read_source_manifest(tmp_path / "m.toml")
     assert source.manifest.created == 1000
     with source.open_content(entry) as content:
@@ -258,7 +269,7 @@ def test_large_files_are_what_they_are_whoever_reads_them(tmp_path: Path, tree: 
     for name, content in contents.items():
         (tree / name).write_bytes(content)
         os.utime(tree / name, (1_500_000_000, 1_500_000_000))
-    found = read(tmp_path, '[[tree]]\nsource = "t"\n')
+    found = built(tmp_path, '[[tree]]\nsource = "t"\n')
     for name, content in contents.items():
         entry = found[name]
         assert isinstance(entry, FileEntry)
@@ -293,7 +304,7 @@ def test_a_disk_that_fails_is_a_fault(tmp_path: Path, tree: Path, monkeypatch: p
     assert faults(tmp_path, '[[tree]]\nsource = "t"\n') == (
         f"tree[0].source: {tree} cannot be read: Input/output error",
     )
-    monkeypatch.setattr("intact.bundle.source_manifest._read_source", fail)
+    monkeypatch.setattr("intact.bundle.source_manifest.look", fail)
     found = faults(tmp_path, '[[file]]\nsource = "t/su"\npath = "usr/x"\n')
     assert found == (f"file[0]: {tree / 'su'} cannot be read: Input/output error",)
 

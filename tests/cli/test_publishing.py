@@ -1,5 +1,6 @@
 """`build`, `sign` and `inspect` as a publisher uses them."""
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -97,6 +98,12 @@ def test_another_source_date_is_another_bundle(desk: Desk, monkeypatch: pytest.M
         monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
         found.add(desk("--json", "build", "app-1.toml", "-o", "out.tar.zst").json["sha256"])
     assert len(found) == 2
+
+
+def test_the_digest_that_is_told_is_that_of_the_bundle(desk: Desk) -> None:
+    desk.source("app", "1", {"usr/app": "x"})
+    told = desk("--json", "build", "app-1.toml", "-o", "out.tar.zst").json["sha256"]
+    assert told == hashlib.sha256((desk.place / "out.tar.zst").read_bytes()).hexdigest()
 
 
 def test_a_manifest_that_is_a_directory_or_unreadable_text_is_told(desk: Desk) -> None:

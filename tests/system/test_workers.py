@@ -1,5 +1,7 @@
 """Work goes on in all processors, and nobody can tell from its results."""
 
+import ctypes
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -27,6 +29,17 @@ def _refuse() -> int:
 
 def test_results_come_in_the_order_of_the_work() -> None:
     assert list(in_order(_numbered(100))) == list(range(100))
+
+
+def test_large_results_take_the_memory_of_those_before() -> None:
+    if workers.processors() == 1 or not hasattr(ctypes.CDLL(None), "mallopt"):
+        pytest.skip("needs threads, and an allocator that can be told")
+    size, count = 4 << 20, 80
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in in_order((lambda: b"x" * size) for _ in range(count)):
+        pass
+    fresh = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert fresh < count * (size // resource.getpagesize()) / 3
 
 
 def test_no_work_has_no_results() -> None:

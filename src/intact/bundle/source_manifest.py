@@ -6,23 +6,21 @@ place, so that a manifest is mended once.
 
 import difflib
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import closing
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from intact.bundle.entry_rules import check_entries
 from intact.bundle.fields import Faults, Fields, parse_toml
 from intact.bundle.hook_text import HOOKS_FEATURE, read_hooks
 from intact.bundle.manifest_text import read_floor, read_identity, read_relations, read_version
-from intact.bundle.package import PackageSource
+from intact.bundle.package import UNREAD, PackageSource
+from intact.bundle.source_files import Seen, look, open_source, seen_open, wait_past
 from intact.bundle.values import line_of, mode_of, owner_of, path_of, target_of
-from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry, Xattrs
+from intact.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry, Xattrs
 from intact.model.errors import FeatureUnknown, ManifestInvalid, machine_error
 from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import FORMAT, Manifest
@@ -30,7 +28,6 @@ from intact.model.objects import CAPABILITY
 from intact.model.paths import ROOT, RelPath
 from intact.model.times import parse_time
 from intact.model.values import replace
-from intact.system.workers import in_order
 
 __all__ = ["read_source_manifest"]
 
@@ -58,7 +55,6 @@ _KEYS = {
     "symlink": frozenset({"path", "target", "owner", "group"}),
     "hardlink": frozenset({"path", "target"}),
 }
-_CHUNK = _LARGE = 1 << 20
 _NO_CAPABILITY = frozenset({errno.ENODATA, errno.ENOTSUP})
 _AS_SOURCE = -1
 _REMEDY = "correct the manifest and build again"
@@ -73,8 +69,7 @@ class _Collector:
         self.clamp = clamp
         self.entries: list[Entry] = []
         self.places: list[str] = []
-        self.sources: dict[RelPath, Path] = {}
-        self._large: list[tuple[int, Path]] = []  # entries whose content was not read yet
+        self.sources: dict[RelPath, tuple[Path, Seen]] = {}
 
     def add(self, entry: Entry, place: str) -> None:
         self.entries.append(entry)
@@ -83,39 +78,17 @@ class _Collector:
     def add_file(
         self, source: Path, path: RelPath, row: Fields, place: str, mode: int, *, config: bool
     ) -> None:
-        """Note a source file as an entry; it is read now, or by `read_large`."""
-        owner, group = _owners(row)
-        entry = FileEntry(path, mode, owner, group, 0, 0, Digest(""), config)
+        """Note a source file as an entry; its content is read when it is packed."""
         try:
-            if source.stat().st_size > _LARGE:
-                self._large.append((len(self.entries), source))
-            else:
-                entry = self._with_content(entry, _read_source(source))
+            seen = look(source)
         except OSError as error:
-            self._tell_unreadable(source, place, error)
+            self.faults.add(place, f"{source} cannot be read: {error.strerror}")
             return
-        self.add(entry, place)
-        self.sources[path] = source
-
-    def read_large(self) -> None:
-        """Read the large files, on all processors."""
-        works = [partial(_read_or_error, source) for _, source in self._large]
-        with closing(in_order(works)) as results:
-            for (at, source), found in zip(self._large, results, strict=True):
-                entry = self.entries[at]
-                if isinstance(found, OSError):
-                    self._tell_unreadable(source, self.places[at], found)
-                elif isinstance(entry, FileEntry):
-                    self.entries[at] = self._with_content(entry, found)
-
-    def _with_content(self, entry: FileEntry, found: tuple[int, Digest, int]) -> FileEntry:
-        size, digest, mtime = found
+        size, mtime = seen[0], seen[1] // 10**9
         if self.clamp is not None:
             mtime = min(mtime, self.clamp)
-        return replace(entry, size=size, digest=digest, mtime=max(mtime, 0))
-
-    def _tell_unreadable(self, source: Path, place: str, error: OSError) -> None:
-        self.faults.add(place, f"{source} cannot be read: {error.strerror}")
+        self.add(FileEntry(path, mode, *_owners(row), max(mtime, 0), size, UNREAD, config), place)
+        self.sources[path] = source, seen
 
 
 def read_source_manifest(path: Path, *, epoch: int | None = None) -> PackageSource:
@@ -146,10 +119,15 @@ def read_source_manifest(path: Path, *, epoch: int | None = None) -> PackageSour
     faults.refuse_if_any(str(path), _REMEDY)
     sources = collector.sources
 
-    def open_content(entry: FileEntry) -> BinaryIO:
-        return sources[entry.path].open("rb")
+    wait_past(max((seen[2] for _, seen in sources.values()), default=0))
 
-    return PackageSource(manifest, open_content)
+    def open_content(entry: FileEntry) -> BinaryIO:
+        return open_source(sources[entry.path][0])
+
+    def is_as_seen(entry: FileEntry, content: BinaryIO) -> bool:
+        return seen_open(content) == sources[entry.path][1]
+
+    return PackageSource(manifest, open_content, is_as_seen=is_as_seen)
 
 
 def _read(table: dict[str, object], collector: _Collector) -> Manifest:
@@ -179,7 +157,6 @@ def _read(table: dict[str, object], collector: _Collector) -> Manifest:
         for number, row in enumerate(top.tables(kind)):
             place = f"{kind}[{number}]"
             read(Fields(row, f"{place}.", faults, _KEYS[kind]), place, collector)
-    collector.read_large()
     order = sorted(range(len(collector.entries)), key=lambda at: collector.entries[at].path)
     entries = tuple(collector.entries[at] for at in order)
     places = [collector.places[at] for at in order]
@@ -194,27 +171,6 @@ def _last_second(text: str) -> int:
 
 def _owners(row: Fields) -> tuple[str, str]:
     return row.text("owner", owner_of, "root"), row.text("group", owner_of, "root")
-
-
-def _read_source(source: Path) -> tuple[int, Digest, int]:
-    """Return (size, digest, mtime) of a regular file."""
-    descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "not a regular file")
-        state, size = hashlib.sha256(), 0
-        while chunk := file.read(_CHUNK):
-            state.update(chunk)
-            size += len(chunk)
-        return size, Digest(state.hexdigest()), int(status.st_mtime)
-
-
-def _read_or_error(source: Path) -> tuple[int, Digest, int] | OSError:
-    try:
-        return _read_source(source)
-    except OSError as error:
-        return error
 
 
 def _read_file(row: Fields, place: str, collector: _Collector) -> None:
@@ -291,11 +247,11 @@ def _read_tree(row: Fields, place: str, collector: _Collector) -> None:
         row.fault("source", f"{source} is not a directory")
         return
     try:
-        for inner in _walk(top, "", exclude):
-            path = RelPath(f"{prefix}/{inner}" if prefix else inner)
+        for member in _walk(top, "", exclude):
+            path = RelPath(f"{prefix}/{member.inner}" if prefix else member.inner)
             if _is_sound(path, row):
-                is_config = any(fnmatchcase(inner, glob) for glob in config)
-                _read_tree_member(top / inner, path, row, place, collector, keep=keep, config=is_config)
+                is_config = any(fnmatchcase(member.inner, glob) for glob in config)
+                _read_tree_member(member, path, row, place, collector, keep=keep, config=is_config)
     except OSError as error:
         row.fault("source", f"{error.filename} cannot be read: {error.strerror}")
 
@@ -306,20 +262,36 @@ def _modes(text: str) -> str:
     return text
 
 
-def _walk(top: Path, inner: str, exclude: tuple[str, ...]) -> Iterator[str]:
-    for name in sorted(one.name for one in (top / inner).iterdir()):
-        path = f"{inner}/{name}" if inner else name
+class _Member(NamedTuple):
+    """What a walk through a tree finds; `inner` is its path in there."""
+
+    source: Path
+    inner: str
+    status: os.stat_result
+
+
+def _walk(directory: Path, inner: str, exclude: tuple[str, ...]) -> Iterator[_Member]:
+    for source in sorted(directory.iterdir(), key=lambda one: one.name):
+        path = f"{inner}/{source.name}" if inner else source.name
         if any(fnmatchcase(path, glob) for glob in exclude):
             continue
-        yield path
-        if stat.S_ISDIR((top / path).lstat().st_mode):
-            yield from _walk(top, path, exclude)
+        status = source.lstat()
+        yield _Member(source, path, status)
+        if stat.S_ISDIR(status.st_mode):
+            yield from _walk(source, path, exclude)
 
 
 def _read_tree_member(  # noqa: PLR0913  one step of a walk, with all that it needs
-    source: Path, path: RelPath, row: Fields, place: str, collector: _Collector, *, keep: bool, config: bool
+    member: _Member,
+    path: RelPath,
+    row: Fields,
+    place: str,
+    collector: _Collector,
+    *,
+    keep: bool,
+    config: bool,
 ) -> None:
-    status = source.lstat()
+    source, status = member.source, member.status
     mode = stat.S_IMODE(status.st_mode)
     owner, group = _owners(row)
     if stat.S_ISLNK(status.st_mode):

@@ -67,10 +67,11 @@ def verify(root: Root, names: Sequence[str], environment: Environment) -> Verifi
         insist_on_installed(database, names)
         chosen = sorted(set(names)) or [one.identity.name for one in database.packages()]
         entries = [entry for name in chosen for entry in database.entries(name)]
-        shared = database.owners(one.location for one in entries if one.kind is Kind.DIRECTORY)
+        differing = [(entries[at], found) for at, found in _all_differences(root, entries, environment)]
+        directories = {one.location for one in entries if one.kind is Kind.DIRECTORY}
+        shared = database.owners(one.location for one, _ in differing if one.location in directories)
     found: list[Difference] = []
-    for number, differences in _all_differences(root, entries, environment):
-        entry = entries[number]
+    for entry, differences in differing:
         others = shared.get(entry.location, ())
         if len(others) > 1 and is_as_somebody_says(others, root.disk.observe(entry.location)):
             continue

@@ -31,11 +31,15 @@ def digest_of(fd: int, size: int) -> Digest:
     """Hash the rest of an open file.
 
     Args:
-        size: bytes of it, about: a large one is read here while another thread hashes.
+        size: bytes that it should have. A small file of just this size is read once; a large one is read here while
+            another thread hashes.
     """
     import hashlib  # noqa: PLC0415  loading OpenSSL takes longer than most questions
 
-    state = hashlib.sha256(os.read(fd, _HASHED))
+    part = os.read(fd, _HASHED)
+    state = hashlib.sha256(part)
+    if len(part) == size and size < _HASHED:
+        return Digest(state.hexdigest())
     if size < _LARGE:
         while part := os.read(fd, _HASHED):
             state.update(part)

@@ -18,6 +18,7 @@ __all__ = [
     "clone_file",
     "die_with_parent",
     "having_inodes",
+    "keep_freed_memory",
     "keeps_its_number",
     "link_open_file",
     "renameat2",
@@ -43,6 +44,9 @@ _PR_SET_PDEATHSIG = 1
 _FICLONE = 0x40049409  # _IOW(0x94, 9, int), see ioctl_ficlone(2)
 _FICLONE_ELSEWHERE = 0x80049409
 _SYNC_FILE_RANGE_WRITE = 2
+_M_TRIM_THRESHOLD = -1  # malloc.h of glibc
+_M_MMAP_THRESHOLD = -3
+_MOST_KEPT = 32 << 20  # HEAP_MAX_SIZE / 2, the most that it takes
 _OTHER_IOCTLS = ("alpha", "mips", "parisc", "ppc", "sparc")  # architectures that number writing differently
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -108,6 +112,14 @@ def clone_file(source_fd: int, target_fd: int) -> None:
     """Let the target share all of the source's extents (reflink); raises OSError where that is impossible."""
     elsewhere = os.uname().machine.startswith(_OTHER_IOCTLS)
     fcntl.ioctl(target_fd, _FICLONE_ELSEWHERE if elsewhere else _FICLONE, source_fd)
+
+
+def keep_freed_memory() -> None:
+    """Have the allocator keep large pieces that are freed for the next ones, which the kernel would have to clear first."""
+    call = getattr(_libc, "mallopt", None)  # musl has none
+    if call is not None:
+        call(ctypes.c_int(_M_MMAP_THRESHOLD), ctypes.c_int(_MOST_KEPT))
+        call(ctypes.c_int(_M_TRIM_THRESHOLD), ctypes.c_int(_MOST_KEPT))
 
 
 def die_with_parent(number: int) -> None:

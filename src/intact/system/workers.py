@@ -13,6 +13,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Generic, NoReturn, TypeVar
 
+from intact.system.syscalls import keep_freed_memory
+
 __all__ = ["Beside", "in_order", "processors"]
 
 _T = TypeVar("_T")
@@ -81,6 +83,7 @@ def in_order(works: Iterable[Callable[[], _T]], ahead: int = 1) -> Generator[_T,
                     continue
                 waiting.put(job)
                 if len(threads) < min(count, len(pending)):
+                    keep_freed_memory()
                     _start(waiting, threads)
             if pending:
                 yield pending.popleft().result()
