@@ -158,7 +158,10 @@ def _survey(
     locations = [*wanted, *leaving, *beside]
     narrow = {bundle.manifest.identity.name for bundle in bundles if bundle.base is not None}
     staying = _without(database.owners(locations, besides=changing - narrow), leaving)
-    owners = {at: _by_package(leaving.get(at, ()), staying.get(at, ())) for at in {*leaving, *staying}}
+    owners = {  # in the order of the paths: who looks at them walks each directory once
+        at: _by_package(leaving.get(at, ()), staying.get(at, ()))
+        for at in dict.fromkeys((*leaving, *staying))
+    }
     observed = observe_locations(root.disk, locations, owners, _with_same_content(wanted, leaving))
     terrain = survey_terrain(root.disk, observed, locations)
     return (

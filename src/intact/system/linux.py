@@ -92,7 +92,8 @@ class LinuxDisk:
         os.close(self._root_fd)
 
     def _at(self, path: RelPath) -> tuple[int, str]:
-        return self._directories.descriptor(path.parent), path.name or "."
+        directory, _, name = path.rpartition("/")
+        return self._directories.descriptor(directory), name or "."
 
     def _open(self, path: RelPath, flags: int, mode: int = 0o600) -> int:
         parent, name = self._at(path)
