@@ -162,6 +162,18 @@ class LinuxDisk:
         with self._opened(path, READ | os.O_DIRECTORY) as fd:
             return sorted(os.listdir(fd))
 
+    @_verb
+    def look_into(self, path: RelPath) -> list[tuple[str, os.stat_result]]:
+        """Tell what lstat says of each object in the directory at `path`."""
+        found = []
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
+            for name in os.listdir(fd):
+                try:  # a `suppress` for each would take half as long as the look
+                    found.append((name, os.stat(name, dir_fd=fd, follow_symlinks=False)))
+                except FileNotFoundError:  # noqa: PERF203  it has just gone
+                    continue
+        return found
+
     def tree(self, path: RelPath) -> Iterator[RelPath]:
         """Walk everything below the directory at `path`, parents first, within its filesystem."""
         start = self.observe(path)
