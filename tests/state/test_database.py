@@ -265,17 +265,28 @@ def test_what_is_not_touched_stays_as_it_is(published: Path) -> None:
         assert database.entries("hello") == [FILE, other]
 
 
-def test_the_way_back_tells_how_far_it_tells(tmp_path: Path) -> None:
+def test_the_way_back_tells_how_far_it_tells(published: Path, tmp_path: Path) -> None:
     touched = frozenset({LINK.location, RelPath("usr/new")})
     other = replace(PACKAGE, identity=PackageIdentity("other", Version("1"), "amd64"))
-    before = [Ownership(PACKAGE, (LINK,), touched), Ownership(other, ())]
-    way_back(tmp_path / "before.db", before)
+    third = replace(PACKAGE, identity=PackageIdentity("third", Version("1"), "amd64"))
+    theirs = replace(FILE, package="third")
+    current = _after(
+        published, DatabaseChanges(None, (), (Ownership(other, ()), Ownership(third, (theirs,))))
+    )
+    way_back(current, tmp_path / "before.db", {"hello": touched, "third": None, "other": None})
     with Database.open(tmp_path / "before.db") as database:
-        assert database.ownerships() == before
-        assert database.ownership("hello", frozenset({FILE.location})) == Ownership(
-            PACKAGE, (), frozenset({FILE.location})
-        )
-        assert database.ownership("nobody") is None
+        assert database.ownerships() == [
+            Ownership(PACKAGE, (LINK,), touched),
+            Ownership(other, ()),
+            Ownership(third, (theirs,)),
+        ]
+
+
+def test_where_nothing_is_installed_the_way_back_is_empty(tmp_path: Path) -> None:
+    way_back(tmp_path / "nothing.db", tmp_path / "before.db", {})
+    assert not (tmp_path / "nothing.db").exists()
+    with Database.open(tmp_path / "before.db") as database:
+        assert database.ownerships() == []
 
 
 def test_entries_are_found_under_the_name_that_the_manifest_gives_them(published: Path) -> None:

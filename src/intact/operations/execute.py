@@ -6,8 +6,9 @@ Prepared ── stage ──► StagedTransaction ── commit ──► Commit
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Plan, Remove, Replace
@@ -56,7 +57,7 @@ class Prepared:
         bundles: where content comes from.
         installed: packages as they will be, with what they will own, as far as that changes.
         removed: packages that will be gone.
-        before: packages as they are now, with what they own, for all that change; as far as they do.
+        before: the installed packages that change, and at which locations they do; None for all that they own.
         undoes: transactions that this one rolls back.
         told: remarks for the receipt.
     """
@@ -66,7 +67,7 @@ class Prepared:
     bundles: tuple[VerifiedBundle, ...] = ()
     installed: tuple[Ownership, ...] = ()
     removed: tuple[str, ...] = ()
-    before: tuple[Ownership, ...] = ()
+    before: Mapping[str, frozenset[RelPath] | None] = MappingProxyType({})
     undoes: tuple[int, ...] = ()
 
     @property
@@ -273,7 +274,7 @@ def _stage_state(
     seen = tuple(Seen(one.identity.name, one.identity.version, one.minimum_secure) for one in manifests)
     changes = DatabaseChanges(entry, prepared.removed, installed, drops, seen)
     stage_database(disk, layout.database, places.next_database, changes)
-    stage_way_back(disk, places.before_database, prepared.before)
+    stage_way_back(disk, layout.database, places.before_database, prepared.before)
     for bundle in prepared.bundles:
         digest = hashlib.sha256(bundle.manifest_bytes).hexdigest()
         with disk.create_file(places.manifest(Digest(digest))) as writer:

@@ -285,11 +285,9 @@ def _prepared(
     installed = [_owned(situation, decisions, bundle, row) for bundle, row in zip(bundles, rows, strict=True)]
     installed += _losers(database, decisions)
     touched = {one.package.identity.name: one.touched for one in installed}
-    before = tuple(
-        owned
-        for name in sorted({*removed, *touched})
-        if (owned := database.ownership(name, touched.get(name))) is not None
-    )
+    before = {
+        name: touched.get(name) for name in sorted({*removed, *touched}) if database.package(name) is not None
+    }
     return Prepared(
         kind="install" if bundles else "remove",
         plan=Plan(actions, packages, (*decisions.notes, *notes), commands),

@@ -33,10 +33,16 @@ from intact.state.schema import (
 )
 from intact.state.sqlite_errors import told
 
-__all__ = ["Database"]
+__all__ = ["Database", "published_uri"]
 
 _Value = TypeVar("_Value")
 _BATCH = 500  # SQLite takes at least 999 parameters in one statement
+
+
+def published_uri(path: Path) -> str:
+    """Name a published database for SQLite: to be read without locks, because it is never modified."""
+    escaped = "".join(f"%{byte:02x}" for byte in os.fsencode(path.absolute()))
+    return f"file:{escaped}?mode=ro&immutable=1"
 
 
 class Database:
@@ -64,10 +70,8 @@ class Database:
             connection = sqlite3.connect(":memory:")
             connection.executescript(SCHEMA)
             return cls(connection, str(path))
-        escaped = "".join(f"%{byte:02x}" for byte in os.fsencode(path.absolute()))
-        uri = f"file:{escaped}?mode=ro&immutable=1"
         try:
-            connection = sqlite3.connect(uri, uri=True)
+            connection = sqlite3.connect(published_uri(path), uri=True)
         except sqlite3.Error as error:
             raise told("open", error, path, str(path)) from error
         database = cls(connection, str(path))
@@ -185,14 +189,6 @@ class Database:
             " WHERE package = ? AND substr(location, -length(?)) = ? ORDER BY location"
         )
         return self._rows(query, (package, ending, ending), entry_from_row)
-
-    def ownership(self, name: str, touched: frozenset[RelPath] | None = None) -> Ownership | None:
-        """Return a package with what it owns, or what it owns at some locations; None if it is not installed."""
-        package = self.package(name)
-        if package is None:
-            return None
-        entries = self.entries(name) if touched is None else self.entries_at(name, touched)
-        return Ownership(package, tuple(entries), touched)
 
     def ownerships(self) -> list[Ownership]:
         """Return the packages with what the database tells of their entries, sorted by name."""
