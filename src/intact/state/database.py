@@ -6,7 +6,7 @@ immutable, without any lock, and no reader can delay or block a writer, whoever 
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +36,11 @@ from intact.state.sqlite_errors import told
 __all__ = ["Database", "published_uri"]
 
 _Value = TypeVar("_Value")
-_BATCH = 500  # SQLite takes at least 999 parameters in one statement
+_BATCH, _LEFT_OUT = 500, 400  # SQLite takes at least 999 parameters in one statement
+
+
+def _places(parameters: Sized) -> str:
+    return ", ".join("?" * len(parameters))
 
 
 def published_uri(path: Path) -> str:
@@ -176,8 +180,7 @@ class Database:
         found: list[OwnedEntry] = []
         for start in range(0, len(wanted), _BATCH):
             batch = [str(one) for one in wanted[start : start + _BATCH]]
-            places = ", ".join("?" * len(batch))
-            where = f"WHERE {column} IN ({places}) AND package = ? {condition}"
+            where = f"WHERE {column} IN ({_places(batch)}) AND package = ? {condition}"
             query = f"SELECT {ENTRY_COLUMNS} FROM entries {where} ORDER BY location"  # noqa: S608  our own columns
             found += self._rows(query, (*batch, package), entry_from_row)
         return sorted(found, key=lambda one: one.location)
@@ -215,14 +218,15 @@ class Database:
             besides: packages that do not count.
         """
         wanted = sorted(set(locations))
+        left_out = sorted(besides)[:_LEFT_OUT]  # the rest of them, if there are so many, below
+        condition = f"location IN ({{}}) AND package NOT IN ({_places(left_out)})"
         found: dict[RelPath, list[OwnedEntry]] = {}
         for start in range(0, len(wanted), _BATCH):
             batch = [str(one) for one in wanted[start : start + _BATCH]]
-            places = ", ".join("?" * len(batch))
-            query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE location IN ({places})"  # noqa: S608  question marks
-            rows = self._rows(query, batch, lambda row: None if row[1] in besides else entry_from_row(row))
-            for entry in filter(None, rows):
-                found.setdefault(entry.location, []).append(entry)
+            query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE {condition.format(_places(batch))}"  # noqa: S608  question marks
+            for entry in self._rows(query, (*batch, *left_out), entry_from_row):
+                if entry.package not in besides:
+                    found.setdefault(entry.location, []).append(entry)
         return found
 
     def holding(self, digest: Digest) -> list[OwnedEntry]:

@@ -76,13 +76,14 @@ class ReplacedFiles:
                 continue
             for backup in _backups(disk, step):
                 self._look_at(backup)
+        self._devices = {one.device for step in self._trees if (one := disk.identity(step.slot)) is not None}
         below = (node.old for step in self._trees for node in _was_below(step))
         inside = {old.inode for old in below if old.kind is Kind.FILE}
         self.inodes = frozenset(inside.union(one.inode for one in self._found))
 
     def get(self, identity: Identity) -> ReplacedFile | None:
         """Return the file, if it is one of them."""
-        if identity not in self._found and identity.inode in self.inodes:
+        if identity not in self._found and identity.inode in self.inodes and identity.device in self._devices:
             for backup in self._not_seen().pop(identity.inode, ()):
                 self._look_at(backup)
         return self._found.get(identity)
