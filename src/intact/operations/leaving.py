@@ -50,7 +50,7 @@ def _row(disk: Disk, entry: OwnedEntry, *, capabilities: bool) -> bytes:
     seen = disk.observe_whole(entry.location, xattrs=capabilities, size=entry.size)
     if (
         seen is None
-        or any(name == CAPABILITY for name, _ in seen.xattrs)
+        or (seen.xattrs and any(name == CAPABILITY for name, _ in seen.xattrs))
         or seen.kind is not Kind.FILE
         or seen.digest is None
         or seen.digest != entry.digest

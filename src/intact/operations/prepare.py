@@ -158,10 +158,8 @@ def _survey(
     locations = [*wanted, *leaving, *beside]
     narrow = {bundle.manifest.identity.name for bundle in bundles if bundle.base is not None}
     staying = _without(database.owners(locations, besides=changing - narrow), leaving)
-    owners = {  # in the order of the paths: who looks at them walks each directory once
-        at: _by_package(leaving.get(at, ()), staying.get(at, ()))
-        for at in dict.fromkeys((*leaving, *staying))
-    }
+    owners = {at: found if len(found) == 1 else _by_package(found) for at, found in leaving.items()}
+    owners |= {at: _by_package(leaving.get(at, ()), found) for at, found in staying.items()}
     observed = observe_locations(root.disk, locations, owners, _with_same_content(wanted, leaving))
     terrain = survey_terrain(root.disk, observed, locations)
     return (
@@ -182,6 +180,8 @@ def _without(
     owners: Mapping[RelPath, Sequence[OwnedEntry]], leaving: Mapping[RelPath, Sequence[OwnedEntry]]
 ) -> dict[RelPath, list[OwnedEntry]]:
     """Leave out what leaves; what a package has in both versions stays, like what other packages have."""
+    if not owners:
+        return {}
     gone = {(one.package, at) for at, found in leaving.items() for one in found}
     left = {at: [one for one in found if (one.package, at) not in gone] for at, found in owners.items()}
     return {at: found for at, found in left.items() if found}

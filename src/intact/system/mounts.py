@@ -45,8 +45,9 @@ def borders_above(
     """
     found = set()
     devices: dict[RelPath, int | None] = {ROOT: top}
-    for location in locations:
-        for directory in () if location.parent in devices else location.ancestors:
+    parents = dict.fromkeys(location.rpartition("/")[0] for location in locations)
+    for parent in map(RelPath, parents):
+        for directory in () if parent in devices else (*parent.ancestors, parent):
             if directory in devices:
                 continue
             above = devices[directory.parent]
