@@ -260,7 +260,12 @@ class _Search:
             for name in having_inodes(directory_fd, os.listdir(directory_fd), self._wanted.inodes):
                 link = f"{directory}/{name}"
                 identity = self._identity(link)
-                if identity is not None and self._is_wanted(identity):
+                if identity is None and self.was_refused:
+                    with suppress(FileNotFoundError):  # it was closed meanwhile
+                        os.readlink(
+                            link
+                        )  # refused as well: then all is that this thread has (proc_pid_fd(5))
+                elif identity is not None and self._is_wanted(identity):
                     yield Use(pid, identity, Usage.OPEN, link)
         except OSError as error:
             self.was_refused |= error.errno in _REFUSED
