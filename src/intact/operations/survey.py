@@ -20,7 +20,7 @@ from intact.system.port import Disk
 
 __all__ = ["Obstacle", "in_the_way", "observe_locations", "parts_names", "survey_terrain", "with_rights"]
 
-_MANY = 2000  # files for which it is worth to ask others
+_MANY = 2000  # files and directories for which it is worth to ask others
 _BETWEEN, _BEHIND = "\0", "/"  # of all characters, the two that are in no name
 _OVERLAYFS = 0x794C7630
 _EXECUTABLE = 0o111
@@ -45,8 +45,8 @@ def observe_locations(
         rights: extended attributes of all files, too, and not only where a package brought some.
     """
     found: dict[RelPath, Observed | None] = {}
-    files = [owners[0] for at, owners in owned.items() if at not in staying and _is_plain_file(owners[0])]
-    vouched_for = still_as_installed(disk, files, capabilities=rights) if len(files) >= _MANY else {}
+    plain = [owners[0] for at, owners in owned.items() if at not in staying and _is_plain(owners[0])]
+    vouched_for = still_as_installed(disk, plain, rights=rights) if len(plain) >= _MANY else {}
     absent: set[str] = set()
     for location in sorted(dict.fromkeys(locations)):  # in order for the most part, unlike a set
         if location in vouched_for:
@@ -70,8 +70,9 @@ def observe_locations(
     return found
 
 
-def _is_plain_file(owned: OwnedEntry) -> bool:
-    return owned.kind is Kind.FILE and not owned.xattrs
+def _is_plain(owned: OwnedEntry) -> bool:
+    is_known = owned.kind is Kind.DIRECTORY or owned.digest is not None
+    return is_known and not owned.xattrs
 
 
 def _untouched(disk: Disk, location: RelPath, owned: OwnedEntry, *, xattrs: bool) -> Observed | None:
@@ -141,7 +142,8 @@ def survey_terrain(
         for location in sorted(dict.fromkeys(leaving))
         if (seen := observed.get(location)) is not None and seen.kind is Kind.DIRECTORY
     ]
-    parents = {location.rpartition("/")[0] for location in observed}  # one mount for all in one directory
+    # One mount for all that is in one directory; and most directories are on the one that the root is on.
+    parents = {location.rpartition("/")[0] for location in observed} if len(mounts) > 1 else {""}
     touched = {mount_of(RelPath(parent) / "x", mounts) for parent in parents}
     layered = any(disk.space(mount).filesystem == _OVERLAYFS for mount in touched)
     return Terrain(_listings(disk, directories), mounts, whole_trees=not layered)
