@@ -289,6 +289,21 @@ def test_where_nothing_is_installed_the_way_back_is_empty(tmp_path: Path) -> Non
         assert database.ownerships() == []
 
 
+def test_owners_besides_very_many_packages(published: Path) -> None:
+    other = replace(PACKAGE, identity=PackageIdentity("zz", Version("1"), "amd64"))
+    theirs = replace(LINK, package="zz")
+    current = _after(published, DatabaseChanges(None, (), (Ownership(other, (theirs,)),)))
+    with Database.open(current) as database:
+        many = [f"a{number}" for number in range(1000)]
+        assert database.owners([LINK.location]) == {LINK.location: [LINK, theirs]}
+        assert database.owners([LINK.location], [*many, "hello"]) == {LINK.location: [theirs]}
+        assert database.owners([LINK.location, FILE.location], [*many, "zz"]) == {
+            FILE.location: [FILE],
+            LINK.location: [LINK],
+        }
+        assert database.owners([LINK.location], [*many, "hello", "zz"]) == {}
+
+
 def test_entries_are_found_under_the_name_that_the_manifest_gives_them(published: Path) -> None:
     with Database.open(published) as database:
         assert database.entries_called("hello", [RelPath("lib/x"), RelPath("usr/odd")]) == [FILE, LINK]
