@@ -264,6 +264,10 @@ def test_a_tree_with_a_set_id_program_is_told_though_its_backup_is_a_copy(worksh
         receipt = workshop.remove("sudo")
         for uses in (receipt.in_use.uses, _found(workshop).uses):
             assert [(one.process.pid, one.location) for one in uses] == [(running.pid, "opt/sudo/bin/sudo")]
+        (copy,) = (workshop.path / "var/lib/intact/private/transactions/2/slots").rglob("bin/sudo")
+        with copy.open("rb"):
+            used_by = {one.process.pid for one in _found(workshop).uses}
+            assert used_by == {running.pid, os.getpid()}
 
 
 @ROOT_ONLY

@@ -161,6 +161,25 @@ def test_what_somebody_does_in_it_meanwhile_is_kept(what: str, inside: str, wide
     }
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_what_somebody_mounts_in_it_meanwhile_keeps_it_from_leaving(wide: Workshop) -> None:
+    disk = FaultyDisk(wide.path)
+    place = wide.path / "opt/wide/empty"
+
+    def meddle(_number: int, verb: str, _path: str) -> None:
+        if verb == "sync_filesystem" and not place.is_mount():
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+
+    disk.fault = meddle
+    try:
+        with pytest.raises(Conflict, match="somebody has changed it"):
+            wide.remove("wide", disk=disk)
+    finally:
+        subprocess.run(["umount", place], check=True)
+    disk.close()
+    assert (wide.path / _LAST / "only").exists()
+
+
 def test_what_somebody_deletes_in_it_meanwhile_stops_nothing(wide: Workshop) -> None:
     disk = FaultyDisk(wide.path)
 

@@ -82,7 +82,7 @@ def strangers_below(
         top: the directory's own location in the root.
     """
     old = [node for node in expected if isinstance(node, OldNode)]
-    if len(old) == len(expected) >= _MANY and _all_are_there(disk, place, old, top):
+    if len(old) == len(expected) >= _MANY and _are_all_expected(disk, place, old, top):
         return []
     known = {RelPath(place + node.path[len(top) :]): node for node in expected}
     files = {
@@ -105,10 +105,10 @@ def strangers_below(
     return found
 
 
-def _all_are_there(disk: Disk, place: RelPath, expected: Sequence[OldNode], top: RelPath) -> bool:
-    """Tell whether each of very many objects is there, as it was, and nothing else; several processes look.
+def _are_all_expected(disk: Disk, place: RelPath, expected: Sequence[OldNode], top: RelPath) -> bool:
+    """Tell whether nothing in a directory is a stranger, where it should hold very much; several processes look.
 
-    No says nothing: something is missing, could not be looked at, or is a stranger.
+    No says nothing: there is a stranger, or something could not be looked at.
     """
     inside: dict[str, dict[str, Observed]] = {top: {}}
     for node in expected:
@@ -122,19 +122,18 @@ def _all_are_there(disk: Disk, place: RelPath, expected: Sequence[OldNode], top:
 
     def look(part: range, _progress: Callable[[int], None]) -> bytes:
         with suppress(MachineError):
-            return b"yes" if all(_holds(disk, *directories[number]) for number in part) else b""
+            return b"yes" if all(_holds_only(disk, *directories[number]) for number in part) else b""
         return b""
 
     return all(answer for _, answer in in_parts(len(directories), look))
 
 
-def _holds(disk: Disk, directory: RelPath, expected: Mapping[str, Observed]) -> bool:
-    """Tell whether a directory holds what is expected, and nothing else."""
-    seen = disk.look_into(directory)
-    return len(seen) == len(expected) and all(
+def _holds_only(disk: Disk, directory: RelPath, expected: Mapping[str, Observed]) -> bool:
+    """Tell whether all that is in a directory is expected there, and as it was."""
+    return all(
         (old := expected.get(name)) is not None
         and (_is_untouched(status, old) or is_old_object(disk, directory / name, old))
-        for name, status in seen
+        for name, status in disk.look_into(directory)
     )
 
 
