@@ -248,22 +248,22 @@ def entry_from_row(row: Row) -> OwnedEntry:
         if type(value) is not int or value < 0:
             raise ValueError(f"{value!r} is not a number")
     place = RelPath.parse(location)
-    return OwnedEntry(
-        location=place,
-        path=place if path is None else RelPath.parse(path),
-        package=sys.intern(_text(package)),
-        kind=_KINDS[kind],
-        mode=mode,
-        uid=uid,
-        gid=gid,
-        size=size,
-        mtime_ns=None if mtime_ns is None else operator.index(mtime_ns),
-        inode=_inode(inode),
-        digest=None if digest is None else _content_digest(digest),
-        target=str(json.loads(target)) if target else "",
-        config=bool(config),
-        xattrs=_xattrs(xattrs),
-        hardlink=None if hardlink is None else RelPath.parse(hardlink),
+    return OwnedEntry(  # by position: for a hundred thousand rows, names take noticeably longer
+        place,
+        place if path is None else RelPath.parse(path),
+        sys.intern(_text(package)),
+        _KINDS[kind],
+        mode,
+        uid,
+        gid,
+        size,
+        None if mtime_ns is None else operator.index(mtime_ns),
+        _inode(inode),
+        None if digest is None else _content_digest(digest),
+        str(json.loads(target)) if target else "",
+        bool(config),
+        _xattrs(xattrs),
+        None if hardlink is None else RelPath.parse(hardlink),
     )
 
 
