@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from intact.cli.commands import pkg
 from intact.cli.plain import PLAIN, PlainLine, read_plain
+from intact.cli.rolling_back import undo_transactions
 from intact.operations.hooks import HookOptions
 from intact.operations.prepare import InstallOptions
 from support.command_line import Desk
@@ -36,7 +37,7 @@ OPTIONS = st.sampled_from(
         "--no-json",
     ]
 )
-COMMANDS = st.sampled_from([*PLAIN, "rollback", "key", "lis", "LIST"])
+COMMANDS = st.sampled_from([*PLAIN, "recover", "key", "lis", "LIST"])
 LINES = st.builds(
     lambda before, command, after: [*before, command, *after],
     st.lists(st.one_of(OPTIONS, OPTIONS, WORDS), max_size=4),
@@ -97,6 +98,7 @@ def test_what_is_plain_means_the_same_for_click(line: list[str], environment: di
         ["--json", "--quiet", "owner", "/bin/x"],
         ["install", "one", "two"],
         ["remove", "one"],
+        ["rollback"],
         ["ps"],
     ],
     ids=" ".join,
@@ -124,7 +126,8 @@ def test_what_people_type_every_day_is_plain(line: list[str]) -> None:
         ["--lock-timeout", "3", "list"],
         ["remove"],
         ["remove", "--dry-run", "x"],
-        ["rollback"],
+        ["rollback", "1"],
+        ["rollback", "--dry-run"],
         ["owner", ""],
         ["owner", "-h"],
         ["ps", "--restart"],
@@ -150,6 +153,19 @@ def test_without_options_a_removal_is_what_click_says_it_is() -> None:
     said = {name: value for name, value in inner.params.items() if name != "names"}
     hooks = HookOptions(run=not said.pop("no_hooks"))
     assert InstallOptions(hooks=hooks, **said) == InstallOptions()
+
+
+def test_without_options_a_rollback_is_what_click_says_it_is() -> None:
+    _, inner = _by_click(["rollback"], {})
+    said = dict(inner.params)
+    assert HookOptions(run=not said.pop("no_hooks")) == HookOptions()
+    assert said == {"transaction": None, "allow_insecure": False, "dry_run": False}
+    assert said.items() <= (undo_transactions.__kwdefaults__ or {}).items()
+
+
+@pytest.mark.parametrize("before", [(), ("--json",), ("--quiet",)], ids=["lines", "json", "quiet"])
+def test_a_rollback_of_nothing_gives_the_same_answer(before: tuple[str, ...], trusting: Desk) -> None:
+    assert trusting(*before, "rollback") == trusting(*before, *NOT_PLAIN, "rollback")
 
 
 @pytest.fixture
@@ -214,7 +230,7 @@ def test_a_plain_line_does_not_load_what_it_does_not_need(name: str, used: Desk)
     loaded = set(done.stderr.split())
     assert "intact.cli.main" in loaded
     assert not loaded & {"click", "dataclasses", "inspect", "rich"}
-    if name == "remove":
+    if name in {"remove", "rollback"}:
         assert "cryptography" not in loaded
     elif name != "install":
         assert not loaded & {"zstandard", "cryptography", "tomli", "intact.transaction.recover"}
