@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from intact.model.entries import Digest
-from intact.model.errors import DatabaseDamaged, DatabaseTooNew, NoSpace
+from intact.model.errors import DatabaseDamaged, DatabaseTooNew, MachineError, NoSpace
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Ownership, Seen, TransactionRecord
 from intact.model.manifest import PackageChange, PackageIdentity, Relations
 from intact.model.objects import Kind
@@ -287,6 +287,19 @@ def test_where_nothing_is_installed_the_way_back_is_empty(tmp_path: Path) -> Non
     assert not (tmp_path / "nothing.db").exists()
     with Database.open(tmp_path / "before.db") as database:
         assert database.ownerships() == []
+
+
+@pytest.mark.parametrize(("kind", "told"), [("nothing", "EIO"), ("a directory", "EISDIR")])
+def test_the_file_that_could_not_be_opened_is_told_not_the_one_being_written(
+    kind: str, told: str, tmp_path: Path
+) -> None:
+    current = tmp_path / "current.db"
+    if kind == "a directory":
+        current.mkdir()
+    with pytest.raises(MachineError, match=told) as caught:
+        way_back(current, tmp_path / "before.db", {"hello": None})
+    assert caught.value.path == str(current)
+    assert "%2f" not in str(caught.value)
 
 
 def test_owners_besides_very_many_packages(published: Path) -> None:

@@ -8,7 +8,6 @@ Prepared ── stage ──► StagedTransaction ── commit ──► Commit
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Plan, Remove, Replace
@@ -17,7 +16,7 @@ from intact.model.errors import IntactError
 from intact.model.installed import Outcome, Ownership, Seen, TransactionRecord
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
-from intact.model.values import dataclass, replace
+from intact.model.values import dataclass, field, replace
 from intact.operations.hooks import bind_commands
 from intact.operations.in_use import NOBODY, UsesFound, find_in_use
 from intact.operations.preflight import missing_bytes, preflight, staged_size
@@ -67,7 +66,7 @@ class Prepared:
     bundles: tuple[VerifiedBundle, ...] = ()
     installed: tuple[Ownership, ...] = ()
     removed: tuple[str, ...] = ()
-    before: Mapping[str, frozenset[RelPath] | None] = MappingProxyType({})
+    before: Mapping[str, frozenset[RelPath] | None] = field(default_factory=dict)
     undoes: tuple[int, ...] = ()
 
     @property

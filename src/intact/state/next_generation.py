@@ -33,6 +33,7 @@ from intact.state.schema import (
     touched_to_text,
     transaction_to_row,
 )
+from intact.state.sqlite_errors import told
 
 __all__ = ["DatabaseChanges", "next_generation", "way_back"]
 
@@ -85,6 +86,7 @@ def way_back(current: Path, target: Path, before: Mapping[str, frozenset[RelPath
     Raises:
         OSError: the file could not be written.
         sqlite3.Error: as above, from SQLite.
+        MachineError: `current` could not be opened.
     """
     os.close(_create(target))
     with _written(target, SCHEMA + TOUCHED, current if before else None) as connection:
@@ -116,10 +118,17 @@ def _written(target: Path, schema: str, source: Path | None = None) -> Iterator[
             connection.execute(f"PRAGMA user_version={FORMAT}")
             connection.executescript(schema)
         if source is not None:
-            connection.execute("ATTACH ? AS source", (published_uri(source),))
+            _attach(connection, source)
         connection.execute("BEGIN")
         yield connection
         connection.execute("COMMIT")
+
+
+def _attach(connection: sqlite3.Connection, source: Path) -> None:
+    try:
+        connection.execute("ATTACH ? AS source", (published_uri(source),))
+    except sqlite3.Error as error:  # the fault is not that of the file that is being written
+        raise told("open", error, source, str(source)) from error
 
 
 def _create(target: Path) -> int:
