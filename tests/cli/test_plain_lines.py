@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from intact.cli.commands import pkg
 from intact.cli.plain import PLAIN, PlainLine, read_plain
+from intact.cli.rolling_back import undo_transactions
 from intact.operations.hooks import HookOptions
 from intact.operations.prepare import InstallOptions
 from support.command_line import Desk
@@ -36,7 +37,7 @@ OPTIONS = st.sampled_from(
         "--no-json",
     ]
 )
-COMMANDS = st.sampled_from([*PLAIN, "remove", "key", "lis", "LIST"])
+COMMANDS = st.sampled_from([*PLAIN, "recover", "key", "lis", "LIST"])
 LINES = st.builds(
     lambda before, command, after: [*before, command, *after],
     st.lists(st.one_of(OPTIONS, OPTIONS, WORDS), max_size=4),
@@ -96,6 +97,8 @@ def test_what_is_plain_means_the_same_for_click(line: list[str], environment: di
         ["--root", "x", "list"],
         ["--json", "--quiet", "owner", "/bin/x"],
         ["install", "one", "two"],
+        ["remove", "one"],
+        ["rollback"],
         ["ps"],
     ],
     ids=" ".join,
@@ -121,7 +124,10 @@ def test_what_people_type_every_day_is_plain(line: list[str]) -> None:
         ["--root", "--json", "list"],
         ["--root", "", "list"],
         ["--lock-timeout", "3", "list"],
-        ["remove", "x"],
+        ["remove"],
+        ["remove", "--dry-run", "x"],
+        ["rollback", "1"],
+        ["rollback", "--dry-run"],
         ["owner", ""],
         ["owner", "-h"],
         ["ps", "--restart"],
@@ -140,6 +146,26 @@ def test_without_options_an_installation_is_what_click_says_it_is() -> None:
     assert said.pop("health_check") is None
     assert said.pop("exit_unchanged") is False
     assert InstallOptions(hooks=hooks, **said) == InstallOptions()
+
+
+def test_without_options_a_removal_is_what_click_says_it_is() -> None:
+    _, inner = _by_click(["remove", "x"], {})
+    said = {name: value for name, value in inner.params.items() if name != "names"}
+    hooks = HookOptions(run=not said.pop("no_hooks"))
+    assert InstallOptions(hooks=hooks, **said) == InstallOptions()
+
+
+def test_without_options_a_rollback_is_what_click_says_it_is() -> None:
+    _, inner = _by_click(["rollback"], {})
+    said = dict(inner.params)
+    assert HookOptions(run=not said.pop("no_hooks")) == HookOptions()
+    assert said == {"transaction": None, "allow_insecure": False, "dry_run": False}
+    assert said.items() <= (undo_transactions.__kwdefaults__ or {}).items()
+
+
+@pytest.mark.parametrize("before", [(), ("--json",), ("--quiet",)], ids=["lines", "json", "quiet"])
+def test_a_rollback_of_nothing_gives_the_same_answer(before: tuple[str, ...], trusting: Desk) -> None:
+    assert trusting(*before, "rollback") == trusting(*before, *NOT_PLAIN, "rollback")
 
 
 @pytest.fixture
@@ -174,6 +200,8 @@ def used(trusting: Desk) -> Desk:
         ("install", "app-2.tar.zst"),
         ("install", "app-1.tar.zst"),
         ("install", "none.tar.zst"),
+        ("remove", "none"),
+        ("remove", "app", "none"),
     ],
     ids=" ".join,
 )
@@ -202,5 +230,7 @@ def test_a_plain_line_does_not_load_what_it_does_not_need(name: str, used: Desk)
     loaded = set(done.stderr.split())
     assert "intact.cli.main" in loaded
     assert not loaded & {"click", "dataclasses", "inspect", "rich"}
-    if name != "install":
+    if name in {"remove", "rollback"}:
+        assert "cryptography" not in loaded
+    elif name != "install":
         assert not loaded & {"zstandard", "cryptography", "tomli", "intact.transaction.recover"}

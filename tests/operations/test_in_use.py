@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from intact.model.entries import FileEntry
 from intact.model.processes import KeeperKind, Usage
 from intact.operations.in_use import UsesFound, find_in_use
 from intact.operations.retaining import forget_history
@@ -23,7 +25,7 @@ from intact.system.process_content import held_files, opened_held
 from intact.system.processes import each_once, processes_listed
 from proof.images import missing_tools, scratch
 from support.weather import mirrored
-from support.workshop import Package, Workshop, file, program
+from support.workshop import Package, Workshop, file, hardlink, program
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it mounts, or becomes somebody else")
 
@@ -194,6 +196,89 @@ def test_a_removed_file_is_told_with_its_package(workshop: Workshop) -> None:
     assert (one.package, one.version, one.transaction) == ("tool", "1", 2)
     assert one.process.command[-1] == "1000"
     assert one.process.name == "other"
+
+
+def _tree(version: str = "1") -> Package:
+    """A package that leaves with one rename."""
+    return Package(
+        "tree",
+        version,
+        program("opt/tree/bin/tool", version),
+        hardlink("opt/tree/bin/second", "opt/tree/bin/tool"),
+        file("opt/tree/share/words", f"words of {version}\n" * 100),
+        *(file(f"opt/tree/share/{number}", f"{number}\n") for number in range(30)),
+    )
+
+
+def test_what_left_with_its_directory_is_told_as_long_as_somebody_has_it(elsewhere: Workshop) -> None:
+    elsewhere.install(_tree())
+    words = elsewhere.path / "opt/tree/share/words"
+    with _running(elsewhere.path / "opt/tree/bin/tool", "1000") as running, words.open("rb"):
+        receipt = elsewhere.remove("tree")
+        expected = {(running.pid, "executable"), (os.getpid(), "open file")}
+        places = {"opt/tree/bin/tool", "opt/tree/bin/second", "opt/tree/share/words"}
+        for uses in (receipt.in_use.uses, _found(elsewhere).uses):
+            assert {(one.process.pid, one.usage.value) for one in uses} == expected
+            assert {one.location for one in uses} <= places
+            whose = {(one.package, one.version, one.transaction) for one in uses}
+            assert whose == {("tree", "1", receipt.transaction)}
+        with elsewhere.opened() as root:
+            forget_history(root, 0, Environment())
+        assert {(one.process.pid, one.usage.value) for one in _found(elsewhere).uses} == expected
+    assert _found(elsewhere).uses == ()
+
+
+def test_what_came_back_with_its_directory_is_not_old(workshop: Workshop) -> None:
+    workshop.install(_tree())
+    workshop.remove("tree")
+    workshop.roll_back()
+    with (
+        _running(workshop.path / "opt/tree/bin/tool", "1000"),
+        (workshop.path / "opt/tree/share/words").open("rb"),
+    ):
+        assert _uses(workshop) == set()
+
+
+def test_of_two_transactions_the_one_that_took_the_file_away_is_told(workshop: Workshop) -> None:
+    workshop.install(_tree())
+    words = workshop.path / "opt/tree/share/words"
+    with words.open("rb"):
+        workshop.remove("tree")
+        workshop.install(_tree("2"))
+        with words.open("rb"):
+            workshop.remove("tree")
+            found = sorted((one.transaction, one.version) for one in _found(workshop).uses)
+            assert found == [(2, "1"), (4, "2")]
+            assert [one.transaction for one in _found(workshop, 4).uses] == [4]
+
+
+@ROOT_ONLY
+def test_a_tree_with_a_set_id_program_is_told_though_its_backup_is_a_copy(workshop: Workshop) -> None:
+    """Its second name stays, so the backup is replaced by a copy without rights."""
+    sudo = program("opt/sudo/bin/sudo", "1")
+    assert isinstance(sudo.entry, FileEntry)
+    sudo = replace(sudo, entry=replace(sudo.entry, mode=0o4755))
+    workshop.install(Package("sudo", "1", sudo, file("opt/sudo/words", "x")))
+    os.link(workshop.path / "opt/sudo/bin/sudo", workshop.path / "kept")
+    with _running(workshop.path / "opt/sudo/bin/sudo", "1000") as running:
+        receipt = workshop.remove("sudo")
+        for uses in (receipt.in_use.uses, _found(workshop).uses):
+            assert [(one.process.pid, one.location) for one in uses] == [(running.pid, "opt/sudo/bin/sudo")]
+        (copy,) = (workshop.path / "var/lib/intact/private/transactions/2/slots").rglob("bin/sudo")
+        with copy.open("rb"):
+            used_by = {one.process.pid for one in _found(workshop).uses}
+            assert used_by == {running.pid, os.getpid()}
+
+
+@ROOT_ONLY
+def test_of_a_tree_whose_numbers_change_it_is_said_that_nothing_can_be_known(fast_path: Path) -> None:
+    with mirrored(fast_path / "mirror", "--unstable") as top:
+        workshop = Workshop(top / "workshop")
+        workshop.install(_tree())
+        for found in (workshop.remove("tree").in_use, _found(workshop)):
+            assert found.uses == ()
+            (told,) = found.unknown
+            assert "who uses what transaction 2 replaced cannot be told for 33 files (/opt/" in told
 
 
 def test_a_process_whose_main_thread_has_ended_is_told(workshop: Workshop) -> None:
@@ -368,7 +453,7 @@ import intact
 for one in pkgutil.walk_packages(intact.__path__, "intact."):
     importlib.import_module(one.name)
 from support.weather import mirrored
-from support.workshop import Package, Workshop, file, program
+from support.workshop import Package, Workshop, file, hardlink, program
 from intact.cli.main import run_command
 from intact.operations.in_use import find_in_use
 def package(version):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from intact.model.entries import Digest
-from intact.model.errors import DatabaseDamaged, DatabaseTooNew, NoSpace
+from intact.model.errors import DatabaseDamaged, DatabaseTooNew, MachineError, NoSpace
 from intact.model.installed import InstalledPackage, Outcome, OwnedEntry, Ownership, Seen, TransactionRecord
 from intact.model.manifest import PackageChange, PackageIdentity, Relations
 from intact.model.objects import Kind
@@ -265,17 +265,56 @@ def test_what_is_not_touched_stays_as_it_is(published: Path) -> None:
         assert database.entries("hello") == [FILE, other]
 
 
-def test_the_way_back_tells_how_far_it_tells(tmp_path: Path) -> None:
+def test_the_way_back_tells_how_far_it_tells(published: Path, tmp_path: Path) -> None:
     touched = frozenset({LINK.location, RelPath("usr/new")})
     other = replace(PACKAGE, identity=PackageIdentity("other", Version("1"), "amd64"))
-    before = [Ownership(PACKAGE, (LINK,), touched), Ownership(other, ())]
-    way_back(tmp_path / "before.db", before)
+    third = replace(PACKAGE, identity=PackageIdentity("third", Version("1"), "amd64"))
+    theirs = replace(FILE, package="third")
+    current = _after(
+        published, DatabaseChanges(None, (), (Ownership(other, ()), Ownership(third, (theirs,))))
+    )
+    way_back(current, tmp_path / "before.db", {"hello": touched, "third": None, "other": None})
     with Database.open(tmp_path / "before.db") as database:
-        assert database.ownerships() == before
-        assert database.ownership("hello", frozenset({FILE.location})) == Ownership(
-            PACKAGE, (), frozenset({FILE.location})
-        )
-        assert database.ownership("nobody") is None
+        assert database.ownerships() == [
+            Ownership(PACKAGE, (LINK,), touched),
+            Ownership(other, ()),
+            Ownership(third, (theirs,)),
+        ]
+
+
+def test_where_nothing_is_installed_the_way_back_is_empty(tmp_path: Path) -> None:
+    way_back(tmp_path / "nothing.db", tmp_path / "before.db", {})
+    assert not (tmp_path / "nothing.db").exists()
+    with Database.open(tmp_path / "before.db") as database:
+        assert database.ownerships() == []
+
+
+@pytest.mark.parametrize(("kind", "told"), [("nothing", "EIO"), ("a directory", "EISDIR")])
+def test_the_file_that_could_not_be_opened_is_told_not_the_one_being_written(
+    kind: str, told: str, tmp_path: Path
+) -> None:
+    current = tmp_path / "current.db"
+    if kind == "a directory":
+        current.mkdir()
+    with pytest.raises(MachineError, match=told) as caught:
+        way_back(current, tmp_path / "before.db", {"hello": None})
+    assert caught.value.path == str(current)
+    assert "%2f" not in str(caught.value)
+
+
+def test_owners_besides_very_many_packages(published: Path) -> None:
+    other = replace(PACKAGE, identity=PackageIdentity("zz", Version("1"), "amd64"))
+    theirs = replace(LINK, package="zz")
+    current = _after(published, DatabaseChanges(None, (), (Ownership(other, (theirs,)),)))
+    with Database.open(current) as database:
+        many = [f"a{number}" for number in range(1000)]
+        assert database.owners([LINK.location]) == {LINK.location: [LINK, theirs]}
+        assert database.owners([LINK.location], [*many, "hello"]) == {LINK.location: [theirs]}
+        assert database.owners([LINK.location, FILE.location], [*many, "zz"]) == {
+            FILE.location: [FILE],
+            LINK.location: [LINK],
+        }
+        assert database.owners([LINK.location], [*many, "hello", "zz"]) == {}
 
 
 def test_entries_are_found_under_the_name_that_the_manifest_gives_them(published: Path) -> None:

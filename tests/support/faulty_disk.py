@@ -1,6 +1,7 @@
 """A disk that crashes, or fails, at the N-th change; everything else is done by the real one."""
 
 import errno
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -96,6 +97,9 @@ class FaultyDisk:
 
     def list_directory(self, path: RelPath) -> list[str]:
         return self.real.list_directory(path)
+
+    def look_into(self, path: RelPath) -> list[tuple[str, os.stat_result]]:
+        return self.real.look_into(path)
 
     def tree(self, path: RelPath) -> Iterator[RelPath]:
         return self.real.tree(path)

@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
-from intact.cli.installing import install_bundles, tell_receipt
+from intact.cli.installing import install_bundles
+from intact.cli.removing import remove_packages
+from intact.cli.rolling_back import undo_transactions
 from intact.cli.session import Session
 from intact.cli.words import shown
 from intact.cli.words_receipt import recovered_lines, recovered_rows
@@ -15,8 +17,6 @@ from intact.operations.hooks import HookOptions
 from intact.operations.prepare import InstallOptions
 from intact.operations.rebuilding import Rebuilt, rebuild_database
 from intact.operations.recovering import interrupted, recover_now
-from intact.operations.remove import remove
-from intact.operations.rollback import roll_back_to
 from intact.transaction.recover import Direction
 
 __all__ = ["COMMANDS"]
@@ -143,9 +143,7 @@ def _remove(
     """Remove packages, all in one transaction. What was edited since stays."""
     hooks = HookOptions(run=not no_hooks)
     options = InstallOptions(assume_installed=assume_installed, hooks=hooks, dry_run=dry_run)
-    with session.root() as root, session.environment() as environment:
-        receipt = remove(root, names, options, environment)
-    return tell_receipt(session, receipt)
+    return remove_packages(session, *names, options=options)
 
 
 @click.command("rollback")
@@ -160,12 +158,10 @@ def _rollback(
     session: Session, transaction: int | None, *, allow_insecure: bool, no_hooks: bool, dry_run: bool
 ) -> int:
     """Undo the newest transaction, or everything back to and including TRANSACTION."""
-    with session.root() as root, session.environment() as environment:
-        hooks = HookOptions(run=not no_hooks)
-        receipt = roll_back_to(
-            root, transaction, environment, hooks=hooks, allow_insecure=allow_insecure, dry_run=dry_run
-        )
-    return tell_receipt(session, receipt)
+    hooks = HookOptions(run=not no_hooks)
+    return undo_transactions(
+        session, transaction=transaction, hooks=hooks, allow_insecure=allow_insecure, dry_run=dry_run
+    )
 
 
 @click.command("recover")

@@ -41,6 +41,8 @@ PLAIN: Mapping[str, PlainCommand] = {
     "verify": PlainCommand("intact.cli.checking", "verify_packages", 0, _ANY_NUMBER),
     "ps": PlainCommand("intact.cli.uses", "tell_uses", 0, _ANY_NUMBER),
     "install": PlainCommand("intact.cli.installing", "install_bundles", 1, _ANY_NUMBER),
+    "remove": PlainCommand("intact.cli.removing", "remove_packages", 1, _ANY_NUMBER),
+    "rollback": PlainCommand("intact.cli.rolling_back", "undo_transactions"),
 }
 
 

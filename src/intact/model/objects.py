@@ -93,9 +93,10 @@ class Observed:
     @property
     def is_privileged(self) -> bool:
         """Tell whether running this file gives rights: set-id bits or capabilities."""
-        return self.kind is Kind.FILE and (
-            bool(self.mode & SET_ID_BITS) or any(name == CAPABILITY for name, _ in self.xattrs)
-        )
+        if self.kind is not Kind.FILE:
+            return False
+        has_capability = bool(self.xattrs) and any(name == CAPABILITY for name, _ in self.xattrs)
+        return has_capability or bool(self.mode & SET_ID_BITS)
 
 
 @dataclass(frozen=True, slots=True)

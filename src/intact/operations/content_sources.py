@@ -19,7 +19,7 @@ from intact.operations.root import Root
 from intact.state.database import Database
 from intact.system.process_content import HeldFile, copy_held, held_files, opened_held
 from intact.transaction.deleting import drop_tree
-from intact.transaction.replaced import replaced_files
+from intact.transaction.replaced import ReplacedFiles
 
 __all__ = ["FoundContent", "collect_content"]
 
@@ -82,7 +82,7 @@ def _from_history(root: Root, database: Database, needed: Mapping[Digest, int], 
             continue
         with suppress(IntactError):  # what of the history is damaged is no source
             plan = read_retained_plan(root, record.id)
-            replaced = replaced_files(root.disk, plan.steps).values()
+            replaced = ReplacedFiles(root.disk, plan.steps).all().values()
             for place in (one.place for one in replaced if one.place is not None):
                 seen = root.disk.observe(place)
                 wanted = _left(needed, found)

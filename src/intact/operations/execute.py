@@ -6,7 +6,7 @@ Prepared ── stage ──► StagedTransaction ── commit ──► Commit
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from intact.bundle.verified import VerifiedBundle
@@ -16,7 +16,7 @@ from intact.model.errors import IntactError
 from intact.model.installed import Outcome, Ownership, Seen, TransactionRecord
 from intact.model.objects import Kind
 from intact.model.paths import RelPath
-from intact.model.values import dataclass, replace
+from intact.model.values import dataclass, field, replace
 from intact.operations.hooks import bind_commands
 from intact.operations.in_use import NOBODY, UsesFound, find_in_use
 from intact.operations.preflight import missing_bytes, preflight, staged_size
@@ -56,7 +56,7 @@ class Prepared:
         bundles: where content comes from.
         installed: packages as they will be, with what they will own, as far as that changes.
         removed: packages that will be gone.
-        before: packages as they are now, with what they own, for all that change; as far as they do.
+        before: the installed packages that change, and at which locations they do; None for all that they own.
         undoes: transactions that this one rolls back.
         told: remarks for the receipt.
     """
@@ -66,7 +66,7 @@ class Prepared:
     bundles: tuple[VerifiedBundle, ...] = ()
     installed: tuple[Ownership, ...] = ()
     removed: tuple[str, ...] = ()
-    before: tuple[Ownership, ...] = ()
+    before: Mapping[str, frozenset[RelPath] | None] = field(default_factory=dict)
     undoes: tuple[int, ...] = ()
 
     @property
@@ -268,7 +268,7 @@ def _stage_state(
     seen = tuple(Seen(one.identity.name, one.identity.version, one.minimum_secure) for one in manifests)
     changes = DatabaseChanges(entry, prepared.removed, installed, drops, seen, tree.inodes)
     stage_database(disk, layout.database, places.next_database, changes)
-    stage_way_back(disk, places.before_database, prepared.before)
+    stage_way_back(disk, layout.database, places.before_database, prepared.before)
     for bundle in prepared.bundles:
         digest = hashlib.sha256(bundle.manifest_bytes).hexdigest()
         with disk.create_file(places.manifest(Digest(digest))) as writer:

@@ -22,7 +22,7 @@ from intact.model.errors import (
     machine_error,
 )
 from intact.model.objects import Identity
-from intact.model.paths import ROOT, RelPath
+from intact.model.paths import RelPath
 from intact.model.processes import RunningProcess, Usage, Use
 from intact.model.values import dataclass, replace
 from intact.operations.retained_plans import read_retained_plan
@@ -35,9 +35,9 @@ from intact.system.process_facts import (
     start_ticks,
     with_commands,
 )
-from intact.system.processes import find_uses, has_kept
+from intact.system.processes import Wanted, find_uses, has_kept
 from intact.transaction.plan_text import Step
-from intact.transaction.replaced import outlived_files, packages_before, replaced_files, unrecognisable
+from intact.transaction.replaced import ReplacedFiles, outlived_files, packages_before
 
 __all__ = ["NOBODY", "InUse", "UsesFound", "find_in_use"]
 
@@ -91,9 +91,42 @@ NOBODY = UsesFound()
 class _OldFile:
     transaction: int
     location: RelPath
-    path: str | None
     owner: tuple[str, str] | None = None
     content: tuple[int, int] | None = None
+
+
+class _OldFiles:
+    """The files in question; of a name that several transactions took away, the newest of them tells."""
+
+    def __init__(self) -> None:
+        self._replaced: dict[int, ReplacedFiles] = {}
+        self._outlived: dict[Identity, _OldFile] = {}
+        self.inodes: frozenset[int] = frozenset()
+
+    def add(self, number: int, files: ReplacedFiles) -> None:
+        """Add what one transaction took away; the newest comes first."""
+        self._replaced[number] = files
+        self.inodes |= files.inodes
+
+    def add_outlived(self, identity: Identity, file: _OldFile) -> None:
+        """Add one that is deleted."""
+        self._outlived[identity] = file
+        self.inodes |= {identity.inode}
+
+    def get(self, identity: Identity) -> _OldFile | None:
+        """Return the file, if it is one of them."""
+        for number, files in self._replaced.items():
+            if (old := files.get(identity)) is not None:
+                content = (old.size, old.mtime_ns) if old.place is None else None
+                return _OldFile(number, old.location, content=content)
+        return self._outlived.get(identity)
+
+    def places(self) -> dict[Identity, str | None]:
+        """Return where each of them stands; None for one that has no name any more."""
+        found: dict[Identity, str | None] = dict.fromkeys(self._outlived)
+        for files in reversed(self._replaced.values()):
+            found |= files.places()
+        return found
 
 
 def find_in_use(
@@ -116,24 +149,25 @@ def find_in_use(
     """
     _insist_on_known(root, transactions or (), packages)
     files, notes = _old_files(root, transactions, known)
-    if not files:
+    if not files.inodes:
         return replace(NOBODY, notes=tuple(notes), unknown=tuple(notes))
-    wanted = {one: old.path for one, old in files.items()}
+    wanted = Wanted(files.inodes, lambda one: files.get(one) is not None, files.places)
     try:
         seen = find_uses(wanted)
     except OSError as error:
         raise machine_error("list", error, "/proc") from error
-    processes, uses = _processes(wanted, (use for use in seen.uses if _is_it(use, files[use.identity])))
-    owners = _owners(root, {use.identity: files[use.identity] for use in uses}, notes)
+    found = {use.identity: old for use in seen.uses if (old := files.get(use.identity)) is not None}
+    processes, uses = _processes(wanted, (use for use in seen.uses if _is_it(use, found[use.identity])))
+    owners = _owners(root, {use.identity: found[use.identity] for use in uses}, notes)
     limited = sees_all_processes()
     return UsesFound(
         uses=tuple(
             InUse(
                 processes[use.pid],
                 use.usage,
-                files[use.identity].location,
+                found[use.identity].location,
                 *owners[use.identity],
-                files[use.identity].transaction,
+                found[use.identity].transaction,
             )
             for use in uses
             if not packages or owners[use.identity][0] in packages
@@ -163,8 +197,8 @@ def _insist_on_known(root: Root, transactions: Sequence[int], packages: Collecti
 
 def _old_files(
     root: Root, transactions: Sequence[int] | None, known: Mapping[int, Sequence[Step]]
-) -> tuple[dict[Identity, _OldFile], list[str]]:
-    found: dict[Identity, _OldFile] = {}
+) -> tuple[_OldFiles, list[str]]:
+    found = _OldFiles()
     notes: list[str] = []
     with root.database() as database:
         retained = [one.id for one in database.history() if one.retained]
@@ -182,25 +216,18 @@ def _old_files(
         except IntactError as error:
             notes.append(f"what transaction {number} replaced cannot be told: {error.message}")
             continue
-        notes += _note_replaced(root, number, steps, found)
+        files = ReplacedFiles(root.disk, steps)
+        found.add(number, files)
+        notes += _unrecognisable(number, files)
     for identity, one in outlived_files(root.disk, root.layout).items():
         if transactions is None or one.transaction in transactions:
             owner, content = (one.package, one.version), (one.size, one.mtime_ns)
-            found.setdefault(identity, _OldFile(one.transaction, one.location, None, owner, content))
+            found.add_outlived(identity, _OldFile(one.transaction, one.location, owner, content))
     return found, notes
 
 
-def _note_replaced(
-    root: Root, number: int, steps: Sequence[Step], found: dict[Identity, _OldFile]
-) -> list[str]:
-    top = root.disk.host_path(ROOT)
-    files = replaced_files(root.disk, steps)
-    for identity, old in files.items():
-        if old.place is None:
-            found.setdefault(identity, _OldFile(number, old.location, None, content=(old.size, old.mtime_ns)))
-        else:
-            found.setdefault(identity, _OldFile(number, old.location, f"{top}/{old.place}"))
-    changing = unrecognisable(root.disk, files)
+def _unrecognisable(number: int, files: ReplacedFiles) -> list[str]:
+    changing = files.unrecognisable()
     if not changing:
         return []
     told = (
@@ -214,9 +241,7 @@ def _is_it(use: Use, old: _OldFile) -> bool:
     return old.content is None or has_kept(use, *old.content)
 
 
-def _processes(
-    wanted: Mapping[Identity, str | None], uses: Iterable[Use]
-) -> tuple[dict[int, RunningProcess], list[Use]]:
+def _processes(wanted: Wanted, uses: Iterable[Use]) -> tuple[dict[int, RunningProcess], list[Use]]:
     """Describe the processes, and leave out what has ended or changed while we looked."""
     by_pid: dict[int, list[Use]] = {}
     for use in uses:

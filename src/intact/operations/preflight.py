@@ -5,6 +5,7 @@ that would have to change (``chattr +i``)? Mount points are the plan's business,
 """
 
 import errno
+from collections.abc import Callable, Sequence
 
 from intact.model.actions import Action, Create, Plan, Remove, RemoveDirectory, Replace, SetAttributes
 from intact.model.errors import Conflict, machine_error
@@ -13,7 +14,8 @@ from intact.model.objects import BundleContent, LiveContent, NewFile
 from intact.model.paths import RelPath
 from intact.operations.root import Root
 from intact.state.layout import mount_of
-from intact.system.port import Guard
+from intact.system.forks import in_parts
+from intact.system.port import Disk, Guard
 
 __all__ = ["missing_bytes", "preflight", "staged_size"]
 
@@ -21,6 +23,7 @@ _RESERVE_BYTES = 1 << 20
 _BYTES_PER_ACTION = 1024
 _STATE_INODES = 16
 _BLOCK = 4096
+_ANSWERS = (None, *Guard)
 
 
 def preflight(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> None:
@@ -89,32 +92,47 @@ def staged_size(action: Action) -> tuple[int, int]:
 
 
 def _insist_on_changeable(root: Root, plan: Plan) -> None:
-    """Look for protected objects (FS_IMMUTABLE_FL, FS_APPEND_FL, see ioctl_iflags(2)), which not even root can rename."""
-    found: dict[RelPath, Guard] = {}
-    asked: dict[RelPath, Guard | None] = {}
+    """Look for protected objects (FS_IMMUTABLE_FL, FS_APPEND_FL, see ioctl_iflags(2)), which not even root can rename.
 
-    def look(path: RelPath, *harmful: Guard) -> None:
-        if path not in asked:
-            asked[path] = root.disk.guard(path)
-        guard = asked[path]
-        if guard in harmful:
-            found[path] = guard
-
-    for action in plan.actions:
-        match action:
-            case Create():
-                look(action.path.parent, Guard.IMMUTABLE)
-            case Replace() | Remove() | RemoveDirectory():
-                below = () if isinstance(action, RemoveDirectory) else action.was_below
-                for path in (action.path.parent, action.path, *(node.path for node in below)):
-                    look(path, Guard.IMMUTABLE, Guard.APPEND_ONLY)
-            case SetAttributes():
-                look(action.path, Guard.IMMUTABLE, Guard.APPEND_ONLY)
-            case _:
-                assert_never(action)
+    What is in a directory that leaves as a whole counts, too: it could not be deleted when its backup goes.
+    """
+    filled = {action.path.parent: None for action in plan.actions if isinstance(action, Create)}
+    changed = dict.fromkeys(path for action in plan.actions for path in _changed(action))
+    guards = _guards(root.disk, [*changed, *(path for path in filled if path not in changed)])
+    found = {path: guard for path, guard in guards.items() if path in changed or guard is Guard.IMMUTABLE}
     if found:
         raise Conflict(
             "somebody has protected what would have to change",
             details=[f"/{path} is {guard.value}" for path, guard in sorted(found.items())],
             remedy="take the protection away (chattr -ia PATH) if that is meant, then run the same command again",
         )
+
+
+def _changed(action: Action) -> Sequence[RelPath]:
+    """Name what an action moves, changes, or takes something out of."""
+    match action:
+        case Create():
+            return ()
+        case Replace() | Remove():
+            return (action.path.parent, action.path, *(node.path for node in action.was_below))
+        case RemoveDirectory():
+            return (action.path.parent, action.path)
+        case SetAttributes():
+            return (action.path,)
+        case _:
+            assert_never(action)
+
+
+def _guards(disk: Disk, paths: Sequence[RelPath]) -> dict[RelPath, Guard]:
+    """Find what is protected among these; several processes look, where it is much."""
+
+    def look(part: range, _progress: Callable[[int], None]) -> bytes:
+        return bytes(_ANSWERS.index(disk.guard(paths[number])) for number in part)
+
+    found: dict[RelPath, Guard] = {}
+    for part, answer in in_parts(len(paths), look):
+        answers = look(part, lambda _done: None) if answer is None else answer
+        if any(answers):
+            guards = ((paths[number], _ANSWERS[code]) for number, code in zip(part, answers, strict=True))
+            found |= {path: guard for path, guard in guards if guard is not None}
+    return found

@@ -158,7 +158,8 @@ def _survey(
     locations = [*wanted, *leaving, *beside]
     narrow = {bundle.manifest.identity.name for bundle in bundles if bundle.base is not None}
     staying = _without(database.owners(locations, besides=changing - narrow), leaving)
-    owners = {at: _by_package(leaving.get(at, ()), staying.get(at, ())) for at in {*leaving, *staying}}
+    owners = {at: found if len(found) == 1 else _by_package(found) for at, found in leaving.items()}
+    owners |= {at: _by_package(leaving.get(at, ()), found) for at, found in staying.items()}
     observed = observe_locations(root.disk, locations, owners, _with_same_content(wanted, leaving))
     terrain = survey_terrain(root.disk, observed, locations)
     return (
@@ -179,6 +180,8 @@ def _without(
     owners: Mapping[RelPath, Sequence[OwnedEntry]], leaving: Mapping[RelPath, Sequence[OwnedEntry]]
 ) -> dict[RelPath, list[OwnedEntry]]:
     """Leave out what leaves; what a package has in both versions stays, like what other packages have."""
+    if not owners:
+        return {}
     gone = {(one.package, at) for at, found in leaving.items() for one in found}
     left = {at: [one for one in found if (one.package, at) not in gone] for at, found in owners.items()}
     return {at: found for at, found in left.items() if found}
@@ -282,11 +285,9 @@ def _prepared(
     installed = [_owned(situation, decisions, bundle, row) for bundle, row in zip(bundles, rows, strict=True)]
     installed += _losers(database, decisions)
     touched = {one.package.identity.name: one.touched for one in installed}
-    before = tuple(
-        owned
-        for name in sorted({*removed, *touched})
-        if (owned := database.ownership(name, touched.get(name))) is not None
-    )
+    before = {
+        name: touched.get(name) for name in sorted({*removed, *touched}) if database.package(name) is not None
+    }
     return Prepared(
         kind="install" if bundles else "remove",
         plan=Plan(actions, packages, (*decisions.notes, *notes), commands),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from intact.operations.changing import change
-from intact.operations.execute import execute
+from intact.operations.execute import Prepared, execute
 from intact.operations.known import insist_on_installed
 from intact.operations.prepare import InstallOptions, prepare
 from intact.operations.receipt import Receipt
@@ -21,8 +21,15 @@ def remove(root: Root, names: Sequence[str], options: InstallOptions, environmen
         UnknownPackage: one of them is not installed.
         Conflict: another package needs one of them.
     """
-    with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
-        insist_on_installed(database, names)
-        unique = tuple(sorted(set(names)))
-        prepared = prepare(root, database, (), unique, options, environment.clock())
+    with change(root, environment, dry_run=options.dry_run) as recovered:
+        prepared = _prepared(root, names, options, environment)
         return execute(root, prepared, environment, recovered, dry_run=options.dry_run)
+
+
+def _prepared(
+    root: Root, names: Sequence[str], options: InstallOptions, environment: Environment
+) -> Prepared:
+    """Decide; what was read for that is not needed any more when it is carried out."""
+    with root.database() as database:
+        insist_on_installed(database, names)
+        return prepare(root, database, (), tuple(sorted(set(names))), options, environment.clock())

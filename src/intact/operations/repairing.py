@@ -246,7 +246,7 @@ def _prepared(
             tuple(PackageChange(one.name, one.version, one.version) for one in identities),
         ),
         installed=tuple(rows),
-        before=tuple(rows),
+        before=dict.fromkeys(names),
     )
 
 

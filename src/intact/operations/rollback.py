@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from intact.model.actions import Plan
 from intact.model.errors import UNCHANGED, Conflict, RecoveryFailed, UnknownTransaction
-from intact.model.installed import Outcome, Ownership, TransactionRecord
+from intact.model.installed import InstalledPackage, Outcome, Ownership, TransactionRecord
 from intact.model.manifest import PackageChange
 from intact.model.objects import SET_ID_BITS, Attributes, Kind, NewDirectory, Observed
 from intact.model.paths import RelPath
@@ -158,9 +158,7 @@ def _prepare(
     following = {one.package.identity.name: one.package for one in installed}
     names = sorted({*removed, *following})
     touched = {one.package.identity.name: one.touched for one in installed}
-    before = tuple(
-        owned for name in names if (owned := database.ownership(name, touched.get(name))) is not None
-    )
+    before = {name: package for name in names if (package := database.package(name)) is not None}
     commands, notes = plan_commands(root, database, names, following, hooks)
     return Prepared(
         kind="rollback",
@@ -172,7 +170,7 @@ def _prepare(
         ),
         installed=installed,
         removed=tuple(name for name in removed if database.package(name) is not None),
-        before=before,
+        before={name: touched.get(name) for name in before},
         undoes=tuple(one.id for one in undone),
     )
 
@@ -290,8 +288,8 @@ def _packages_before(
 
 
 def _changes(
-    installed: Sequence[Ownership], before: Sequence[Ownership], names: Sequence[str]
+    installed: Sequence[Ownership], before: Mapping[str, InstalledPackage], names: Sequence[str]
 ) -> tuple[PackageChange, ...]:
     will_be = {one.name: one.version for one in (owned.package.identity for owned in installed)}
-    was = {one.name: one.version for one in (owned.package.identity for owned in before)}
+    was = {name: package.identity.version for name, package in before.items()}
     return tuple(PackageChange(name, was.get(name), will_be.get(name)) for name in names)

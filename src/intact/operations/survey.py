@@ -4,7 +4,8 @@ Looks, and reads what will be replaced or removed. A file whose content stays co
 and time are still those with which it was installed.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
@@ -14,11 +15,13 @@ from intact.operations.leaving import still_as_installed
 from intact.plan.assemble import Terrain
 from intact.plan.change import Change
 from intact.state.layout import mount_of
+from intact.system.forks import in_parts
 from intact.system.port import Disk
 
 __all__ = ["Obstacle", "in_the_way", "observe_locations", "parts_names", "survey_terrain", "with_rights"]
 
-_MANY = 2000  # files for which it is worth to ask others
+_MANY = 2000  # files and directories for which it is worth to ask others
+_BETWEEN, _BEHIND = "\0", "/"  # of all characters, the two that are in no name
 _OVERLAYFS = 0x794C7630
 _EXECUTABLE = 0o111
 
@@ -42,14 +45,16 @@ def observe_locations(
         rights: extended attributes of all files, too, and not only where a package brought some.
     """
     found: dict[RelPath, Observed | None] = {}
-    files = [owners[0] for at, owners in owned.items() if at not in staying and _is_plain_file(owners[0])]
-    vouched_for = still_as_installed(disk, files, capabilities=rights) if len(files) >= _MANY else {}
+    plain = [owners[0] for at, owners in owned.items() if at not in staying and _is_plain(owners[0])]
+    vouched_for = still_as_installed(disk, plain, rights=rights) if len(plain) >= _MANY else {}
+    absent: set[str] = set()
     for location in sorted(dict.fromkeys(locations)):  # in order for the most part, unlike a set
-        if location.parent in found and found[location.parent] is None:  # parents sort before what is in them
-            found[location] = None
-            continue
         if location in vouched_for:
             found[location] = vouched_for[location]
+            continue
+        if absent and location.parent in absent:  # parents sort before what is in them
+            found[location] = None
+            absent.add(location)
             continue
         before = owned.get(location)
         has_rights = rights or bool(before and before[0].xattrs)
@@ -60,11 +65,14 @@ def observe_locations(
         )
         # Owner and mode of one object and the content of another would give a secret away.
         found[location] = known or disk.observe_whole(location, xattrs=has_rights)
+        if found[location] is None:
+            absent.add(location)
     return found
 
 
-def _is_plain_file(owned: OwnedEntry) -> bool:
-    return owned.kind is Kind.FILE and not owned.xattrs
+def _is_plain(owned: OwnedEntry) -> bool:
+    is_known = owned.kind is Kind.DIRECTORY or owned.digest is not None
+    return is_known and not owned.xattrs
 
 
 def _untouched(disk: Disk, location: RelPath, owned: OwnedEntry, *, xattrs: bool) -> Observed | None:
@@ -129,15 +137,32 @@ def survey_terrain(
         leaving: locations that may get another type or vanish.
     """
     mounts = disk.boundaries(observed)
-    listings: dict[RelPath, tuple[str, ...]] = {}
-    for location in sorted(dict.fromkeys(leaving)):
-        seen = observed.get(location)
-        if seen is not None and seen.kind is Kind.DIRECTORY:
-            listings[location] = tuple(disk.list_directory(location))
-    directories = {location.parent for location in observed}  # one mount for all that is in one directory
-    touched = {mount_of(directory / "x", mounts) for directory in directories}
+    directories = [
+        location
+        for location in sorted(dict.fromkeys(leaving))
+        if (seen := observed.get(location)) is not None and seen.kind is Kind.DIRECTORY
+    ]
+    # One mount for all that is in one directory; and most directories are on the one that the root is on.
+    parents = {location.rpartition("/")[0] for location in observed} if len(mounts) > 1 else {""}
+    touched = {mount_of(RelPath(parent) / "x", mounts) for parent in parents}
     layered = any(disk.space(mount).filesystem == _OVERLAYFS for mount in touched)
-    return Terrain(listings, mounts, whole_trees=not layered)
+    return Terrain(_listings(disk, directories), mounts, whole_trees=not layered)
+
+
+def _listings(disk: Disk, directories: Sequence[RelPath]) -> dict[RelPath, tuple[str, ...]]:
+    """List directories; several processes do, if there are thousands."""
+
+    def look(part: range, _progress: Callable[[int], None]) -> bytes:
+        listings = (disk.list_directory(directories[number]) for number in part)
+        return os.fsencode("".join(f"{_BETWEEN.join(names)}{_BEHIND}" for names in listings))
+
+    found: dict[RelPath, tuple[str, ...]] = {}
+    for part, answer in in_parts(len(directories), look):
+        text = look(part, lambda _done: None) if answer is None else answer
+        listings = os.fsdecode(text).split(_BEHIND)[:-1]
+        for number, names in zip(part, listings, strict=True):
+            found[directories[number]] = tuple(names.split(_BETWEEN)) if names else ()
+    return found
 
 
 def with_rights(disk: Disk, changes: Iterable[Change]) -> list[Change]:

@@ -149,8 +149,10 @@ def _whole_directories(removals: Mapping[RelPath, Observed], terrain: Terrain) -
     if not terrain.whole_trees:
         return whole
     for path in sorted(removals, reverse=True):
-        names = terrain.listings.get(path, ())
-        if removals[path].kind is not Kind.DIRECTORY or path in terrain.mount_points or not names:
+        if removals[path].kind is not Kind.DIRECTORY or path in terrain.mount_points:
+            continue
+        names = terrain.listings.get(path)
+        if not names:
             continue
         if all(_leaves(path / name, removals, whole, terrain) for name in names):
             whole.add(path)

@@ -6,7 +6,7 @@ immutable, without any lock, and no reader can delay or block a writer, whoever 
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -33,10 +33,20 @@ from intact.state.schema import (
 )
 from intact.state.sqlite_errors import told
 
-__all__ = ["Database"]
+__all__ = ["Database", "published_uri"]
 
 _Value = TypeVar("_Value")
-_BATCH = 500  # SQLite takes at least 999 parameters in one statement
+_BATCH, _LEFT_OUT = 500, 400  # SQLite takes at least 999 parameters in one statement
+
+
+def _places(parameters: Sized) -> str:
+    return ", ".join("?" * len(parameters))
+
+
+def published_uri(path: Path) -> str:
+    """Name a published database for SQLite: to be read without locks, because it is never modified."""
+    escaped = "".join(f"%{byte:02x}" for byte in os.fsencode(path.absolute()))
+    return f"file:{escaped}?mode=ro&immutable=1"
 
 
 class Database:
@@ -64,10 +74,8 @@ class Database:
             connection = sqlite3.connect(":memory:")
             connection.executescript(SCHEMA)
             return cls(connection, str(path))
-        escaped = "".join(f"%{byte:02x}" for byte in os.fsencode(path.absolute()))
-        uri = f"file:{escaped}?mode=ro&immutable=1"
         try:
-            connection = sqlite3.connect(uri, uri=True)
+            connection = sqlite3.connect(published_uri(path), uri=True)
         except sqlite3.Error as error:
             raise told("open", error, path, str(path)) from error
         database = cls(connection, str(path))
@@ -172,8 +180,7 @@ class Database:
         found: list[OwnedEntry] = []
         for start in range(0, len(wanted), _BATCH):
             batch = [str(one) for one in wanted[start : start + _BATCH]]
-            places = ", ".join("?" * len(batch))
-            where = f"WHERE {column} IN ({places}) AND package = ? {condition}"
+            where = f"WHERE {column} IN ({_places(batch)}) AND package = ? {condition}"
             query = f"SELECT {ENTRY_COLUMNS} FROM entries {where} ORDER BY location"  # noqa: S608  our own columns
             found += self._rows(query, (*batch, package), entry_from_row)
         return sorted(found, key=lambda one: one.location)
@@ -185,14 +192,6 @@ class Database:
             " WHERE package = ? AND substr(location, -length(?)) = ? ORDER BY location"
         )
         return self._rows(query, (package, ending, ending), entry_from_row)
-
-    def ownership(self, name: str, touched: frozenset[RelPath] | None = None) -> Ownership | None:
-        """Return a package with what it owns, or what it owns at some locations; None if it is not installed."""
-        package = self.package(name)
-        if package is None:
-            return None
-        entries = self.entries(name) if touched is None else self.entries_at(name, touched)
-        return Ownership(package, tuple(entries), touched)
 
     def ownerships(self) -> list[Ownership]:
         """Return the packages with what the database tells of their entries, sorted by name."""
@@ -219,14 +218,15 @@ class Database:
             besides: packages that do not count.
         """
         wanted = sorted(set(locations))
+        left_out = sorted(besides)[:_LEFT_OUT]  # the rest of them, if there are so many, below
+        condition = f"location IN ({{}}) AND package NOT IN ({_places(left_out)})"
         found: dict[RelPath, list[OwnedEntry]] = {}
         for start in range(0, len(wanted), _BATCH):
             batch = [str(one) for one in wanted[start : start + _BATCH]]
-            places = ", ".join("?" * len(batch))
-            query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE location IN ({places})"  # noqa: S608  question marks
-            rows = self._rows(query, batch, lambda row: None if row[1] in besides else entry_from_row(row))
-            for entry in filter(None, rows):
-                found.setdefault(entry.location, []).append(entry)
+            query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE {condition.format(_places(batch))}"  # noqa: S608  question marks
+            for entry in self._rows(query, (*batch, *left_out), entry_from_row):
+                if entry.package not in besides:
+                    found.setdefault(entry.location, []).append(entry)
         return found
 
     def holding(self, digest: Digest) -> list[OwnedEntry]:

@@ -9,13 +9,14 @@ The way back is a database, too: of the packages that a transaction changes, as 
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from intact.model.installed import Ownership, Seen, TransactionRecord
 from intact.model.paths import RelPath
 from intact.model.values import dataclass, field
+from intact.state.database import published_uri
 from intact.state.schema import (
     APPLICATION_ID,
     ENTRY_COLUMNS,
@@ -32,6 +33,7 @@ from intact.state.schema import (
     touched_to_text,
     transaction_to_row,
 )
+from intact.state.sqlite_errors import told
 
 __all__ = ["DatabaseChanges", "next_generation", "way_back"]
 
@@ -74,27 +76,41 @@ def next_generation(current: Path, target: Path, changes: DatabaseChanges) -> No
         _apply(connection, changes)
 
 
-def way_back(target: Path, before: Sequence[Ownership]) -> None:
+def way_back(current: Path, target: Path, before: Mapping[str, frozenset[RelPath] | None]) -> None:
     """Write what a transaction changes, as it is before it, to the new file `target` (mode 0600, not synced).
+
+    SQLite copies the rows; whoever reads them there finds out whether they can be.
+
+    Args:
+        current: the database so far; it need not exist where nothing is installed.
+        before: the packages that change, and where they do; None for everywhere.
 
     Raises:
         OSError: the file could not be written.
         sqlite3.Error: as above, from SQLite.
+        MachineError: `current` could not be opened.
     """
     os.close(_create(target))
-    with _written(target, SCHEMA + TOUCHED) as connection:
-        for one in before:
-            name = one.package.identity.name
-            _insert(connection, "packages", PACKAGE_COLUMNS, [package_to_row(one.package)])
-            _insert(connection, "entries", ENTRY_COLUMNS, map(entry_to_row, one.entries))
-            if one.touched is not None:
-                _insert(connection, "touched", "package, locations", [(name, touched_to_text(one.touched))])
+    with _written(target, SCHEMA + TOUCHED, current if before else None) as connection:
+        for name, touched in before.items():
+            _copy_rows(connection, "packages", PACKAGE_COLUMNS, "name = ?", [(name,)])
+            if touched is None:
+                _copy_rows(connection, "entries", ENTRY_COLUMNS, "package = ? ORDER BY location", [(name,)])
+                continue
+            places = ((name, str(location)) for location in touched)
+            _copy_rows(connection, "entries", ENTRY_COLUMNS, "package = ? AND location = ?", places)
+            _insert(connection, "touched", "package, locations", [(name, touched_to_text(touched))])
 
 
 @contextmanager
-def _written(target: Path, schema: str) -> Iterator[sqlite3.Connection]:
-    """Open a file that nobody else knows yet, for one SQL transaction; `schema` is for a new one."""
-    with closing(sqlite3.connect(target, isolation_level=None)) as connection:
+def _written(target: Path, schema: str, source: Path | None = None) -> Iterator[sqlite3.Connection]:
+    """Open a file that nobody else knows yet, for one SQL transaction.
+
+    Args:
+        schema: for a new file.
+        source: a published database to be read as `source`.
+    """
+    with closing(sqlite3.connect(target, isolation_level=None, uri=True)) as connection:
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA cell_size_check=ON")
         connection.execute("PRAGMA journal_mode=OFF")
@@ -103,9 +119,18 @@ def _written(target: Path, schema: str) -> Iterator[sqlite3.Connection]:
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={FORMAT}")
             connection.executescript(schema)
+        if source is not None:
+            _attach(connection, source)
         connection.execute("BEGIN")
         yield connection
         connection.execute("COMMIT")
+
+
+def _attach(connection: sqlite3.Connection, source: Path) -> None:
+    try:
+        connection.execute("ATTACH ? AS source", (published_uri(source),))
+    except sqlite3.Error as error:  # the fault is not that of the file that is being written
+        raise told("open", error, source, str(source)) from error
 
 
 def _create(target: Path) -> int:
@@ -174,6 +199,13 @@ def _insert(
 ) -> None:
     places = ", ".join("?" * (columns.count(",") + 1))
     connection.executemany(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({places})", rows)  # noqa: S608  constants
+
+
+def _copy_rows(
+    connection: sqlite3.Connection, table: str, columns: str, where: str, keys: Iterable[tuple[str, ...]]
+) -> None:
+    query = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM source.{table} WHERE {where}"  # noqa: S608  constants
+    connection.executemany(query, keys)
 
 
 def _remember(connection: sqlite3.Connection, new: Seen) -> None:

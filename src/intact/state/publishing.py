@@ -2,11 +2,10 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from intact.model.errors import machine_error
-from intact.model.installed import Ownership
 from intact.model.objects import Attributes
 from intact.model.paths import RelPath
 from intact.state.next_generation import DatabaseChanges, next_generation, way_back
@@ -28,15 +27,20 @@ def stage_database(disk: Disk, current: RelPath, target: RelPath, changes: Datab
     disk.set_attributes(target, Attributes(0o644, os.geteuid(), os.getegid()))
 
 
-def stage_way_back(disk: Disk, target: RelPath, before: Sequence[Ownership]) -> None:
+def stage_way_back(
+    disk: Disk, current: RelPath, target: RelPath, before: Mapping[str, frozenset[RelPath] | None]
+) -> None:
     """Write what a transaction changes in the database, as it is before; not yet durable.
+
+    Args:
+        before: the packages that change, and where they do; None for everywhere.
 
     Raises:
         NoSpace: the disk is full.
         MachineError: it could not be written.
     """
     with _faults_told(disk, target):
-        way_back(disk.host_path(target), before)
+        way_back(disk.host_path(current), disk.host_path(target), before)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ __all__ = ["told"]
 _OF_THE_SYSTEM = {
     "disk I/O error": errno.EIO,
     "unable to open database file": errno.EIO,
+    "unable to open database": errno.EIO,  # by ATTACH, which adds its name
     "database or disk is full": errno.ENOSPC,
     "attempt to write a readonly database": errno.EROFS,
 }
@@ -33,7 +34,8 @@ def told(call: str, error: Exception, path: Path, place: str, *, writing: bool =
         place: its name for people.
         writing: it was being made.
     """
-    number = _OF_THE_SYSTEM.get(str(error)) if isinstance(error, sqlite3.Error) else None
+    words = str(error).partition(":")[0]
+    number = _OF_THE_SYSTEM.get(words) if isinstance(error, sqlite3.Error) else None
     refused = _refusal_to_read(path) if isinstance(error, sqlite3.Error) else None
     if refused is not None:  # whatever SQLite has made of it
         return machine_error(call, refused, place)
@@ -44,7 +46,7 @@ def told(call: str, error: Exception, path: Path, place: str, *, writing: bool =
             root_state="nothing was changed by this command",
             remedy="make it anew with `pkg recover --rebuild`; the packages' own files are not affected",
         )
-    return machine_error(call, _refusal(path, number, str(error), writing=writing), place)
+    return machine_error(call, _refusal(path, number, words, writing=writing), place)
 
 
 def _refusal(path: Path, number: int, words: str, *, writing: bool) -> OSError:

@@ -18,17 +18,17 @@ def observed(
 ) -> Observed:
     """Return what an lstat says, in our words."""
     return Observed(
-        kind=_KINDS.get(stat.S_IFMT(status.st_mode), Kind.OTHER),
-        mode=stat.S_IMODE(status.st_mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        inode=status.st_ino,
-        links=status.st_nlink,
-        target=target,
-        digest=digest,
-        xattrs=xattrs,
+        _KINDS.get(stat.S_IFMT(status.st_mode), Kind.OTHER),
+        stat.S_IMODE(status.st_mode),
+        status.st_uid,
+        status.st_gid,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ino,
+        status.st_nlink,
+        target,
+        digest,
+        xattrs,
     )
 
 

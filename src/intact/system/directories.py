@@ -29,16 +29,20 @@ class DirectoryDescriptors:
     """
 
     def __init__(self, root_fd: int) -> None:
-        self._open: dict[RelPath, int] = {ROOT: root_fd}
+        self._open: dict[str, int] = {ROOT: root_fd}
 
-    def descriptor(self, directory: RelPath) -> int:
-        """Return an O_PATH descriptor of the directory; it stays ours.
+    def descriptor(self, directory: str) -> int:
+        """Return an O_PATH descriptor of the directory, which is a `RelPath`; it stays ours.
 
         Raises:
             OSError: a component is missing, no directory, or a symbolic link (ENOTDIR or ELOOP).
         """
+        found = self._open.get(directory)
+        return self._walk(directory) if found is None else found
+
+    def _walk(self, directory: str) -> int:
         missing = []
-        at = directory
+        at = RelPath(directory)
         while at not in self._open:
             missing.append(at)
             at = at.parent
@@ -59,7 +63,7 @@ class DirectoryDescriptors:
         """Drop the directory at `moved` and all below it, if they are open."""
         if moved not in self._open:
             return
-        for path in [path for path in self._open if path == moved or path.is_below(moved)]:
+        for path in [path for path in self._open if path == moved or RelPath(path).is_below(moved)]:
             os.close(self._open.pop(path))
 
     def drop_all(self) -> None:

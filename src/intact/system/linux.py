@@ -15,10 +15,11 @@ from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
 
 from intact.model.entries import Digest, Xattrs
 from intact.model.errors import RootUnusable, machine_error
-from intact.model.objects import Attributes, Identity, Kind, Observed
+from intact.model.objects import Attributes, Identity, Observed
 from intact.model.paths import RelPath
 from intact.system.attributes import apply_attributes, give_mode, insist_on_same, observed, read_xattrs
 from intact.system.directories import DirectoryDescriptors
+from intact.system.listing import below, statuses_in
 from intact.system.locking import hold_lock
 from intact.system.mounts import borders_above, mount_points_below
 from intact.system.newfile import CREATE, LinuxFileWriter, close_quietly, put_file, write_all
@@ -92,7 +93,8 @@ class LinuxDisk:
         os.close(self._root_fd)
 
     def _at(self, path: RelPath) -> tuple[int, str]:
-        return self._directories.descriptor(path.parent), path.name or "."
+        directory, _, name = path.rpartition("/")
+        return self._directories.descriptor(directory), name or "."
 
     def _open(self, path: RelPath, flags: int, mode: int = 0o600) -> int:
         parent, name = self._at(path)
@@ -160,23 +162,15 @@ class LinuxDisk:
         with self._opened(path, READ | os.O_DIRECTORY) as fd:
             return sorted(os.listdir(fd))
 
+    @_verb
+    def look_into(self, path: RelPath) -> list[tuple[str, os.stat_result]]:
+        """Tell what lstat says of each object in the directory at `path`."""
+        with self._opened(path, READ | os.O_DIRECTORY) as fd:
+            return statuses_in(fd)
+
     def tree(self, path: RelPath) -> Iterator[RelPath]:
         """Walk everything below the directory at `path`, parents first, within its filesystem."""
-        start = self.observe(path)
-        if start is None or start.kind is not Kind.DIRECTORY:
-            return
-        top = self.identity(path)
-        pending = [path]
-        while pending:
-            directory = pending.pop()
-            for name in self.list_directory(directory):
-                child = directory / name
-                yield child
-                seen = self.observe(child)
-                if seen is not None and seen.kind is Kind.DIRECTORY:
-                    found = self.identity(child)
-                    if found is not None and top is not None and found.device == top.device:
-                        pending.append(child)
+        return below(self, path)
 
     @_verb
     def open_read(self, path: RelPath) -> BinaryIO:

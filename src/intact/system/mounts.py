@@ -45,10 +45,12 @@ def borders_above(
     """
     found = set()
     devices: dict[RelPath, int | None] = {ROOT: top}
-    for location in locations:
-        for directory in () if location.parent in devices else location.ancestors:
-            if directory in devices:
-                continue
+    for parent in dict.fromkeys(location.rpartition("/")[0] for location in locations):
+        unknown, at = [], RelPath(parent)
+        while at not in devices:
+            unknown.append(at)
+            at = at.parent
+        for directory in reversed(unknown):
             above = devices[directory.parent]
             devices[directory] = device_of(directory) if above is not None else None
             if devices[directory] is not None and devices[directory] != above:

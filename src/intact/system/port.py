@@ -15,6 +15,7 @@ Promises of every implementation:
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from enum import Enum
+from os import stat_result
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -99,6 +100,13 @@ class Disk(Protocol):
 
     def list_directory(self, path: RelPath) -> list[str]:
         """Name what is in the directory at `path`, sorted; names may hold lone surrogates (PEP 383)."""
+        ...
+
+    def look_into(self, path: RelPath) -> list[tuple[str, stat_result]]:
+        """Tell what lstat says of each object in the directory at `path`, in no order.
+
+        For very many objects: `list_directory` and `observe` take three times as long.
+        """
         ...
 
     def tree(self, path: RelPath) -> Iterator[RelPath]:

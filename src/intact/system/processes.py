@@ -13,7 +13,7 @@ import errno
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from intact.system.syscalls import (
 
 __all__ = [
     "Sighting",
+    "Wanted",
     "descriptor_tables",
     "each_once",
     "entry_of",
@@ -66,11 +67,24 @@ class Sighting:
     hidden: list[int] = field(default_factory=list)
 
 
-def find_uses(wanted: Mapping[Identity, str | None], pids: Iterable[int] | None = None) -> Sighting:
-    """Look at every process that there is, or at some.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The files in question; there can be very many, of which processes have few.
 
-    Args:
-        wanted: the files in question, and where each stands now; None for one that has no name any more.
+    Attributes:
+        inodes: the inode number of each of them; others may have the same.
+        has: tells whether this is one of them; asked only for such a number.
+        places: each of them, and where it stands now, or None for one that has no name any more; asked only where we may
+            not look at all that a process has.
+    """
+
+    inodes: Container[int]
+    has: Callable[[Identity], bool]
+    places: Callable[[], Mapping[Identity, str | None]]
+
+
+def find_uses(wanted: Wanted, pids: Iterable[int] | None = None) -> Sighting:
+    """Look at every process that there is, or at some.
 
     Raises:
         OSError: there is no /proc.
@@ -155,10 +169,8 @@ def descriptor_tables(pid: int, door: int) -> tuple[list[int], bool]:
 class _Search:
     """One look at all processes; remembers mappings that are none of the files in question."""
 
-    def __init__(self, wanted: Mapping[Identity, str | None]) -> None:
+    def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        self._inodes = frozenset(one.inode for one in wanted)
-        self._written = frozenset(b"%d" % one for one in self._inodes)
         self._others: set[bytes] = set()
         self._shown: dict[bytes, Identity] | None = None
         self.was_refused = False
@@ -170,7 +182,7 @@ class _Search:
         if executable is None and not self.was_refused and (door := entry_of(pid)) != pid:
             executable = self._identity(f"/proc/{door}/exe")
         found: set[Use] = set()
-        if executable is not None and executable in self._wanted:
+        if executable is not None and self._is_wanted(executable):
             found.add(Use(pid, executable, Usage.EXECUTABLE, f"/proc/{door}/exe"))
         uses = [*self._mappings(door)]
         tables, are_all = descriptor_tables(pid, door)
@@ -183,6 +195,9 @@ class _Search:
         code = {one.identity for one in found if one.usage is Usage.LIBRARY}
         rest = (one for one in found if one.usage is not Usage.MAPPED or one.identity not in code)
         return sorted(rest, key=lambda one: (_ORDER[one.usage], one.identity))
+
+    def _is_wanted(self, identity: Identity) -> bool:
+        return identity.inode in self._wanted.inodes and self._wanted.has(identity)
 
     def _identity(self, link: str) -> Identity | None:
         try:
@@ -208,10 +223,10 @@ class _Search:
                 continue
             link = _link(pid, found["address"])
             identity = self._mapped(link, found["numbers"])
-            if identity is not None and identity in self._wanted:
+            if identity is not None and self._is_wanted(identity):
                 usage = Usage.LIBRARY if found["rights"][2:3] == b"x" else Usage.MAPPED
                 yield Use(pid, identity, usage, link)
-            elif identity is not None and found["inode"] not in self._written:
+            elif identity is not None and int(found["inode"]) not in self._wanted.inodes:
                 self._others.add(found["rest"])
 
     def _mapped(self, link: str, numbers: bytes) -> Identity | None:
@@ -225,7 +240,7 @@ class _Search:
         """Say with which device and inode `maps` shows the files in question: we map them ourselves, and look."""
         if self._shown is None:
             self._shown = {}
-            for identity, path in self._wanted.items():
+            for identity, path in self._wanted.places().items():
                 if path is None:  # nobody can map it any more; most filesystems show the numbers of stat(2)
                     major, minor = os.major(identity.device), os.minor(identity.device)
                     self._shown[b"%02x:%02x %d" % (major, minor, identity.inode)] = identity
@@ -242,15 +257,14 @@ class _Search:
             self.was_refused |= error.errno in _REFUSED
             return
         try:
-            for name in having_inodes(directory_fd, os.listdir(directory_fd), self._inodes):
+            for name in having_inodes(directory_fd, os.listdir(directory_fd), self._wanted.inodes):
                 link = f"{directory}/{name}"
-                try:
-                    identity = cached_identity(link)
-                except OSError as error:
-                    if error.errno in _REFUSED:  # then all of them are
-                        raise
-                    continue  # it was closed meanwhile, or its filesystem has gone
-                if identity in self._wanted:
+                identity = self._identity(link)
+                if identity is None and self.was_refused:
+                    # If this is refused as well, so is all that this thread has (proc_pid_fd(5)).
+                    with suppress(FileNotFoundError):  # it was closed meanwhile
+                        os.readlink(link)
+                elif identity is not None and self._is_wanted(identity):
                     yield Use(pid, identity, Usage.OPEN, link)
         except OSError as error:
             self.was_refused |= error.errno in _REFUSED

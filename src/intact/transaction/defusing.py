@@ -5,6 +5,7 @@ name which is still in use (a hardlink that stays) is replaced by a copy without
 """
 
 from collections import Counter
+from collections.abc import Iterator
 
 from intact.model.actions import Remove, Replace
 from intact.model.objects import CAPABILITY, SET_ID_BITS, Attributes, Observed
@@ -24,7 +25,7 @@ def defuse_backups(disk: Disk, plan: TransactionPlan, told: list[str]) -> bool:
     Args:
         told: where to tell what could not be done.
     """
-    places = [(place, old) for place, old in _backups(plan) if old.is_privileged]
+    places = list(_privileged(plan))
     seen = {place: found for place, _ in places if (found := disk.observe(place)) is not None}
     names = Counter(one.inode for one in seen.values())
     for place, old in places:
@@ -39,16 +40,16 @@ def defuse_backups(disk: Disk, plan: TransactionPlan, told: list[str]) -> bool:
     return bool(seen)
 
 
-def _backups(plan: TransactionPlan) -> list[tuple[RelPath, Observed]]:
-    found = []
+def _privileged(plan: TransactionPlan) -> Iterator[tuple[RelPath, Observed]]:
+    """Yield the place of each backup that gives rights, and what it was."""
     for step in plan.steps:
         action = step.action
         if isinstance(action, Replace | Remove):
-            found.append((step.slot, action.old))
-            found += [
-                (RelPath(step.slot + node.path[len(action.path) :]), node.old) for node in action.was_below
-            ]
-    return found
+            if action.old.is_privileged:
+                yield step.slot, action.old
+            for node in action.was_below:
+                if node.old.is_privileged:
+                    yield RelPath(step.slot + node.path[len(action.path) :]), node.old
 
 
 def _is_backup(there: Observed, old: Observed) -> bool:

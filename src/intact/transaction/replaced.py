@@ -7,8 +7,10 @@ the backups go, the files that some process still has are noted in
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from intact.model.actions import Remove, Replace
+from intact.model.actions import OldNode, Remove, Replace
+from intact.model.errors import MachineError
 from intact.model.objects import Identity, Kind, Observed
 from intact.model.paths import ROOT, RelPath
 from intact.model.values import dataclass
@@ -18,18 +20,14 @@ from intact.state.outlived import OutlivedFile, outlived_text, parse_outlived
 from intact.state.publishing import publish
 from intact.system.port import Disk
 from intact.system.process_facts import boot_identity
-from intact.system.processes import find_uses, has_kept
+from intact.system.processes import Wanted, find_uses, has_kept
 from intact.system.syscalls import keeps_its_number
 from intact.transaction.plan_text import Step, TransactionPlan
 
-__all__ = [
-    "ReplacedFile",
-    "note_outlived",
-    "outlived_files",
-    "packages_before",
-    "replaced_files",
-    "unrecognisable",
-]
+__all__ = ["ReplacedFile", "ReplacedFiles", "note_outlived", "outlived_files", "packages_before"]
+
+# ext2 to ext4, xfs, btrfs, tmpfs, f2fs, bcachefs, zfs: a file has its inode number from its beginning to its end (statfs(2)).
+_KEEPING_NUMBERS = frozenset({0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0xF2F52010, 0xCA451A4E, 0x2FC12FC1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +47,93 @@ class ReplacedFile:
     mtime_ns: int
 
 
-def replaced_files(disk: Disk, steps: Iterable[Step]) -> dict[Identity, ReplacedFile]:
-    """Return the regular files that were taken out; one whose backup is a copy is there twice, as itself and as the copy."""
-    found: dict[Identity, ReplacedFile] = {}
-    for location, place, old, is_gone in _backups(disk, steps):
-        backup = disk.identity(place)
+class _Backup(NamedTuple):
+    """A regular file that was taken out, where its backup lies, and whether nothing stands in its old place now."""
+
+    location: RelPath
+    place: RelPath
+    old: Observed
+    is_gone: bool
+
+
+class ReplacedFiles:
+    """The regular files that some steps have taken out of the root.
+
+    One whose backup is a copy is there twice, as itself and as the copy. A removal takes out very many, and processes
+    have few of them: a file that has left with its directory is looked at when somebody asks for its inode number, if
+    it surely is the one that the plan says. All others are looked at in the beginning.
+    """
+
+    def __init__(self, disk: Disk, steps: Iterable[Step]) -> None:
+        """Look at what may have another inode number than the plan says."""
+        self._disk = disk
+        self._found: dict[Identity, ReplacedFile] = {}
+        self._unseen: dict[int, list[_Backup]] | None = None
+        self._trees: list[Step] = []
+        for step in steps:
+            if _keeps_all_numbers(disk, step):
+                self._trees.append(step)
+                continue
+            for backup in _backups(disk, step):
+                self._look_at(backup)
+        self._devices = {one.device for step in self._trees if (one := disk.identity(step.slot)) is not None}
+        below = (node.old for step in self._trees for node in _was_below(step))
+        inside = {old.inode for old in below if old.kind is Kind.FILE}
+        self.inodes = frozenset(inside.union(one.inode for one in self._found))
+
+    def get(self, identity: Identity) -> ReplacedFile | None:
+        """Return the file, if it is one of them."""
+        if identity not in self._found and identity.inode in self.inodes and identity.device in self._devices:
+            for backup in self._not_seen().pop(identity.inode, ()):
+                self._look_at(backup)
+        return self._found.get(identity)
+
+    def all(self) -> Mapping[Identity, ReplacedFile]:
+        """Return each of them."""
+        unseen = self._not_seen()
+        for backup in (one for backups in unseen.values() for one in backups):
+            self._look_at(backup)
+        unseen.clear()
+        return self._found
+
+    def places(self) -> dict[Identity, str | None]:
+        """Return the host's name of each of them; None for one that has none."""
+        top = self._disk.host_path(ROOT)
+        return {
+            identity: None if one.place is None else f"{top}/{one.place}"
+            for identity, one in self.all().items()
+        }
+
+    def unrecognisable(self) -> list[RelPath]:
+        """Name those that could not be recognised in a process: their inode numbers change with every look."""
+        looked_at = self._found.values()
+        copied = {one.location for one in looked_at if one.place is None}
+        return [
+            one.location
+            for one in looked_at
+            if one.place is not None
+            and one.location in copied
+            and not _keeps_its_number(self._disk, one.place)
+        ]
+
+    def _not_seen(self) -> dict[int, list[_Backup]]:
+        """Return what was not looked at yet, by inode number."""
+        if self._unseen is None:
+            self._unseen = {}
+            for backup in (one for step in self._trees for one in _backups(self._disk, step)):
+                self._unseen.setdefault(backup.old.inode, []).append(backup)
+        return self._unseen
+
+    def _look_at(self, one: _Backup) -> None:
+        backup = self._disk.identity(one.place)
         if backup is None:
-            continue
-        live = None if is_gone else disk.identity(location)
-        original = Identity(backup.device, old.inode)
-        for identity, at in ((backup, place), *([(original, None)] if original != backup else [])):
+            return
+        live = None if one.is_gone else self._disk.identity(one.location)
+        original = Identity(backup.device, one.old.inode)
+        for identity, at in ((backup, one.place), *([(original, None)] if original != backup else [])):
             if identity != live:
-                found.setdefault(identity, ReplacedFile(location, at, old.size, old.mtime_ns))
-    return found
-
-
-def unrecognisable(disk: Disk, files: Mapping[Identity, ReplacedFile]) -> list[RelPath]:
-    """Name what of `replaced_files` could not be recognised in a process: its inode number changes with every look."""
-    copied = {one.location for one in files.values() if one.place is None}
-    return [
-        one.location
-        for one in files.values()
-        if one.place is not None and one.location in copied and not _keeps_its_number(disk, one.place)
-    ]
+                file = ReplacedFile(one.location, at, one.old.size, one.old.mtime_ns)
+                self._found.setdefault(identity, file)
 
 
 def _keeps_its_number(disk: Disk, place: RelPath) -> bool:
@@ -81,18 +143,35 @@ def _keeps_its_number(disk: Disk, place: RelPath) -> bool:
         return False
 
 
-def _backups(disk: Disk, steps: Iterable[Step]) -> Iterator[tuple[RelPath, RelPath, Observed, bool]]:
-    """Yield location, slot and what was there, of each regular file; and whether nothing is there now."""
-    for step in steps:
-        action = step.action
-        if not isinstance(action, Replace | Remove):
-            continue
-        is_gone = disk.identity(action.path) is None  # and so is what was below it
-        if action.old.kind is Kind.FILE:
-            yield action.path, step.slot, action.old, is_gone
-        for node in action.was_below:
-            if node.old.kind is Kind.FILE:
-                yield node.path, RelPath(step.slot + node.path[len(action.path) :]), node.old, is_gone
+def _keeps_all_numbers(disk: Disk, step: Step) -> bool:
+    """Tell whether a step has taken out a directory in which each file surely has the inode number that the plan says.
+
+    Files that gave rights may have been replaced by copies (`defusing`).
+    """
+    if not _was_below(step) or any(node.old.is_privileged for node in _was_below(step)):
+        return False
+    try:
+        return disk.space(step.slot).filesystem in _KEEPING_NUMBERS
+    except MachineError:  # it is gone
+        return False
+
+
+def _was_below(step: Step) -> tuple[OldNode, ...]:
+    return step.action.was_below if isinstance(step.action, Replace | Remove) else ()
+
+
+def _backups(disk: Disk, step: Step) -> Iterator[_Backup]:
+    """Yield each regular file that a step has taken out."""
+    action = step.action
+    if not isinstance(action, Replace | Remove):
+        return
+    is_gone = disk.identity(action.path) is None  # and so is what was below it
+    if action.old.kind is Kind.FILE:
+        yield _Backup(action.path, step.slot, action.old, is_gone)
+    for node in action.was_below:
+        if node.old.kind is Kind.FILE:
+            place = RelPath(step.slot + node.path[len(action.path) :])
+            yield _Backup(node.path, place, node.old, is_gone)
 
 
 def packages_before(
@@ -125,27 +204,27 @@ def note_outlived(disk: Disk, layout: StateLayout, plan: TransactionPlan) -> Non
         OSError: there is no /proc.
     """
     before = outlived_files(disk, layout)
-    going = replaced_files(disk, plan.steps)
-    if not going and not before:
+    going = ReplacedFiles(disk, plan.steps)
+    if not going.inodes and not before:
         return
-    top = disk.host_path(ROOT)
-    wanted: dict[Identity, str | None] = {
-        one: None if old.place is None else f"{top}/{old.place}" for one, old in going.items()
-    }
-    wanted |= dict.fromkeys(before)
+    inodes = going.inodes.union(one.inode for one in before)
+    wanted = Wanted(
+        inodes,
+        lambda one: one in before or going.get(one) is not None,
+        lambda: going.places() | dict.fromkeys(before),
+    )
     uses = find_uses(wanted).uses
-    used = {
-        one.identity
-        for one in uses
-        if (old := going.get(one.identity)) is not None
-        and (old.place is not None or has_kept(one, old.size, old.mtime_ns))
-    }
+    used: dict[Identity, ReplacedFile] = {}
+    for use in uses:
+        old = going.get(use.identity)
+        if old is not None and (old.place is not None or has_kept(use, old.size, old.mtime_ns)):
+            used[use.identity] = old
     staying = {
         identity: one
         for identity, one in before.items()
         if any(use.identity == identity and has_kept(use, one.size, one.mtime_ns) for use in uses)
     }
-    files = [*staying.values(), *_described(disk, layout, plan, {one: going[one] for one in used})]
+    files = [*staying.values(), *_described(disk, layout, plan, used)]
     if files != list(before.values()):
         _write(disk, layout, files)
 

@@ -4,15 +4,23 @@ The inode number is a quick answer, never the only one: numbers are reused as so
 filesystems (overlayfs after a copy-up, network filesystems) do not keep them. Then content decides.
 """
 
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
 from intact.model.actions import Create, Node, OldNode, Replace
-from intact.model.errors import RecoveryFailed
+from intact.model.errors import MachineError, RecoveryFailed
 from intact.model.exhaustive import assert_never
 from intact.model.objects import Kind, NewDirectory, NewFile, NewHardlink, NewSymlink, Observed
 from intact.model.paths import RelPath
+from intact.system.forks import in_parts
 from intact.system.port import Disk
 from intact.transaction.plan_text import Step
 
 __all__ = ["insist_on_no_mount", "is_new_object", "is_old_object", "strangers_below"]
+
+_MANY = 1000  # objects for which it is worth to ask others
 
 
 def is_old_object(disk: Disk, place: RelPath, old: Observed) -> bool:
@@ -73,6 +81,9 @@ def strangers_below(
         expected: what it should hold, by location in the root.
         top: the directory's own location in the root.
     """
+    old = [node for node in expected if isinstance(node, OldNode)]
+    if len(old) == len(expected) >= _MANY and _are_all_expected(disk, place, old, top):
+        return []
     known = {RelPath(place + node.path[len(top) :]): node for node in expected}
     files = {
         node.path: node.new for node in expected if isinstance(node, Node) and isinstance(node.new, NewFile)
@@ -92,6 +103,52 @@ def strangers_below(
             elif _is_directory(node):
                 pending.append(path)
     return found
+
+
+def _are_all_expected(disk: Disk, place: RelPath, expected: Sequence[OldNode], top: RelPath) -> bool:
+    """Tell whether nothing in a directory is a stranger, where it should hold very much; several processes look.
+
+    No says nothing: there is a stranger, or something could not be looked at.
+    """
+    inside: dict[str, dict[str, Observed]] = {top: {}}
+    for node in expected:
+        directory, _, name = node.path.rpartition("/")
+        inside.setdefault(directory, {})[name] = node.old
+        if node.old.kind is Kind.DIRECTORY:
+            inside.setdefault(node.path, {})
+    if any(mount.is_below(place) for mount in disk.mount_points()):
+        return False
+    directories = [(RelPath(place + at[len(top) :]), names) for at, names in inside.items()]
+
+    def look(part: range, _progress: Callable[[int], None]) -> bytes:
+        with suppress(MachineError):
+            return b"yes" if all(_holds_only(disk, *directories[number]) for number in part) else b""
+        return b""
+
+    return all(answer for _, answer in in_parts(len(directories), look))
+
+
+def _holds_only(disk: Disk, directory: RelPath, expected: Mapping[str, Observed]) -> bool:
+    """Tell whether all that is in a directory is expected there, and as it was."""
+    return all(
+        (old := expected.get(name)) is not None
+        and (_is_untouched(status, old) or is_old_object(disk, directory / name, old))
+        for name, status in disk.look_into(directory)
+    )
+
+
+def _is_untouched(seen: os.stat_result, old: Observed) -> bool:
+    """Tell whether a quick look is enough to say that this is the old object."""
+    if old.kind is Kind.DIRECTORY:
+        return stat.S_ISDIR(seen.st_mode)
+    return old.kind is Kind.FILE and (
+        stat.S_IFREG | old.mode,
+        old.inode,
+        old.size,
+        old.mtime_ns,
+        old.uid,
+        old.gid,
+    ) == (seen.st_mode, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_uid, seen.st_gid)
 
 
 def _is_directory(node: OldNode | Node) -> bool:
