@@ -338,3 +338,52 @@ def test_what_an_older_transaction_says_of_a_path_comes_before_what_a_newer_one_
     assert older.since(None) == older
     assert older.since(Ownership(PACKAGE, (FILE, new, TWIN))) == Ownership(PACKAGE, (FILE, old))
     assert Ownership(PACKAGE, (old,)).since(newer) == Ownership(PACKAGE, (old,))
+
+
+def test_entries_come_one_after_the_other_by_their_place(published: Path) -> None:
+    with Database.open(published) as database:
+        assert database.counts() == {"hello": 3}
+        assert list(database.entries_between("hello", 0, 3)) == [FILE, LINK, TWIN]
+        assert list(database.entries_between("hello", 1, 2)) == [LINK]
+        assert list(database.entries_between("hello", 2, 9)) == [TWIN]
+        assert list(database.entries_between("other", 0, 3)) == []
+
+
+def test_damage_in_a_row_is_named_when_its_turn_comes(published: Path) -> None:
+    with closing(sqlite3.connect(published)) as connection, connection:
+        connection.execute("UPDATE entries SET kind = 'door' WHERE location = 'usr/odd'")
+    with Database.open(published) as database:
+        found = database.entries_between("hello", 0, 3)
+        assert next(found) == FILE
+        with pytest.raises(DatabaseDamaged):
+            next(found)
+
+
+def _in_a_child(database: Database) -> bytes:
+    """Read in a child, as `forks` does it; return what it has read, or the name of its error."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            try:
+                with database.in_this_process() as again:
+                    told = f"{again is database} {len(again.entries('hello'))}"
+            except Exception as error:  # noqa: BLE001  whatever it is
+                told = type(error).__name__
+            os.write(writing, told.encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as answer:
+        return answer.read()
+
+
+def test_a_child_reads_the_same_database_or_none(published: Path) -> None:
+    with Database.open(published) as database:
+        with database.in_this_process() as same:
+            assert same is database
+        assert _in_a_child(database) == b"False 3"
+        _after(published, DatabaseChanges(replace(RECORD, id=2), ("hello",))).rename(published)
+        assert _in_a_child(database) == b"DatabaseDamaged"
+        assert len(database.entries("hello")) == 3

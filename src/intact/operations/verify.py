@@ -1,17 +1,19 @@
 """Acts. Does the root still hold what the packages brought?"""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from intact.model.entries import Xattrs
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
+from intact.model.paths import RelPath
 from intact.model.values import dataclass
 from intact.operations.known import insist_on_installed
 from intact.operations.root import Environment, Root
 from intact.operations.survey import in_the_way, parts_names
 from intact.plan.repairing import differing_rights, is_apart
 from intact.plan.sharing import is_as_somebody_says
+from intact.state.database import Database
 from intact.system.forks import in_parts
 
 __all__ = ["Difference", "Verification", "verify"]
@@ -57,6 +59,15 @@ class Verification:
         return all(one.is_config for one in self.differences)
 
 
+@dataclass(frozen=True, slots=True)
+class _Differing:
+    """A path with what is different there."""
+
+    location: RelPath
+    is_directory: bool
+    differences: tuple[Difference, ...]
+
+
 def verify(root: Root, names: Sequence[str], environment: Environment) -> Verification:
     """Compare the packages, or all of them, with the disk; every file is read.
 
@@ -66,46 +77,59 @@ def verify(root: Root, names: Sequence[str], environment: Environment) -> Verifi
     with root.database() as database:
         insist_on_installed(database, names)
         chosen = sorted(set(names)) or [one.identity.name for one in database.packages()]
-        entries = [entry for name in chosen for entry in database.entries(name)]
-        differing = [(entries[at], found) for at, found in _all_differences(root, entries, environment)]
-        directories = {one.location for one in entries if one.kind is Kind.DIRECTORY}
-        shared = database.owners(one.location for one, _ in differing if one.location in directories)
+        counted = database.counts()
+        counts = {name: counted.get(name, 0) for name in chosen}
+        differing = list(_all_differing(root, database, counts, environment))
+        shared = database.owners(one.location for one in differing if one.is_directory)
     found: list[Difference] = []
-    for entry, differences in differing:
-        others = shared.get(entry.location, ())
-        if len(others) > 1 and is_as_somebody_says(others, root.disk.observe(entry.location)):
+    for one in differing:
+        others = shared.get(one.location, ())
+        if len(others) > 1 and is_as_somebody_says(others, root.disk.observe(one.location)):
             continue
-        found += differences
-    return Verification(tuple(chosen), len(entries), tuple(found))
+        found += one.differences
+    return Verification(tuple(chosen), sum(counts.values()), tuple(found))
 
 
-def _all_differences(
-    root: Root, entries: Sequence[OwnedEntry], environment: Environment
-) -> Iterator[tuple[int, list[Difference]]]:
-    """Yield the number of each entry that has differences, with them; several processes look."""
-    firsts = {(one.package, one.hardlink) for one in entries if one.hardlink is not None}
-    files = {at: one for one in entries if (at := (one.package, one.location)) in firsts}
+def _all_differing(
+    root: Root, database: Database, counts: Mapping[str, int], environment: Environment
+) -> Iterator[_Differing]:
+    """Yield what is different, in the order of packages and paths; several processes look, each at rows of its own."""
+    whole = sum(counts.values())
 
     def look(part: range, progress: Callable[[int], None]) -> bytes:
         found = []
-        for number in part:
-            if number % _TOLD == 0:
-                progress(number - part.start)
-            entry = entries[number]
-            differences = _differences(root, entry)
-            if entry.hardlink is not None and not differences:
-                differences = _separation(root, entry, files.get((entry.package, entry.hardlink)))
-            if differences:
-                found.append([number, [[one.what, one.expected, one.found] for one in differences]])
+        with database.in_this_process() as rows:
+            for number, entry in enumerate(_entries(rows, counts, part)):
+                if number % _TOLD == 0:
+                    progress(number)
+                if differences := _differences(root, entry) or _separation(root, rows, entry):
+                    fields = [
+                        [one.package, one.what, one.expected, one.found, one.is_config] for one in differences
+                    ]
+                    found.append([entry.location, entry.kind is Kind.DIRECTORY, fields])
         return json.dumps(found).encode()
 
     def progress(done: int) -> None:
-        environment.tell_progress("verify", done, len(entries))
+        environment.tell_progress("verify", done, whole)
 
-    for part, answer in in_parts(len(entries), look, progress):
+    for part, answer in in_parts(whole, look, progress):
         text = look(part, lambda _done: None) if answer is None else answer
-        for number, differences in json.loads(text):
-            yield number, [_difference(entries[number], *one) for one in differences]
+        for location, is_directory, fields in json.loads(text):
+            differences = tuple(
+                Difference(package, f"/{location}", what, expected, seen, is_config)
+                for package, what, expected, seen, is_config in fields
+            )
+            yield _Differing(RelPath(location), is_directory, differences)
+
+
+def _entries(database: Database, counts: Mapping[str, int], part: range) -> Iterator[OwnedEntry]:
+    """Yield the entries with these numbers, of all that there are in these packages."""
+    before = 0
+    for name, count in counts.items():
+        start, stop = max(part.start - before, 0), min(part.stop - before, count)
+        if start < stop:
+            yield from database.entries_between(name, start, stop)
+        before += count
 
 
 def _differences(root: Root, entry: OwnedEntry) -> list[Difference]:
@@ -137,7 +161,11 @@ def _attribute(xattrs: Xattrs, name: str) -> str:
     return f"no {name}" if value is None else f"{name} ({value.hex()})"
 
 
-def _separation(root: Root, entry: OwnedEntry, first: OwnedEntry | None) -> list[Difference]:
+def _separation(root: Root, database: Database, entry: OwnedEntry) -> list[Difference]:
+    """Tell if a further name of a file has become a file of its own."""
+    if entry.hardlink is None:
+        return []
+    first = next(iter(database.entries_at(entry.package, [entry.hardlink])), None)
     seen = root.disk.observe(entry.location)
     seen_first = None if first is None else root.disk.observe(first.location)
     if not is_apart(entry, first, seen, seen_first) or parts_names(root.disk, entry.location):

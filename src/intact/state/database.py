@@ -49,13 +49,26 @@ def published_uri(path: Path) -> str:
     return f"file:{escaped}?mode=ro&immutable=1"
 
 
+def _file_at(path: Path) -> tuple[int, ...] | None:
+    """Tell the file at a path from all others that have been there or will be; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 class Database:
     """The database of a root, as of one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, place: str) -> None:
-        """Use `open`."""
+    def __init__(
+        self, connection: sqlite3.Connection, place: str, file: tuple[int, ...] | None = None
+    ) -> None:
+        """Use `open`; `file` tells the opened file from others, if that is known."""
         self._connection = connection
         self._place = place
+        self._file = file
+        self._process = os.getpid()
         self._entries: dict[str, list[OwnedEntry]] = {}
 
     @classmethod
@@ -74,17 +87,33 @@ class Database:
             connection = sqlite3.connect(":memory:")
             connection.executescript(SCHEMA)
             return cls(connection, str(path))
+        before = _file_at(path)
         try:
             connection = sqlite3.connect(published_uri(path), uri=True)
         except sqlite3.Error as error:
             raise told("open", error, path, str(path)) from error
-        database = cls(connection, str(path))
+        database = cls(connection, str(path), before if before == _file_at(path) else None)
         try:
             database._check_format()
         except BaseException:
             connection.close()
             raise
         return database
+
+    @contextmanager
+    def in_this_process(self) -> "Iterator[Database]":
+        """Give the same database to a child of the process that has opened it: SQLite does not outlive a fork.
+
+        Raises:
+            DatabaseDamaged: the next one has taken its place since.
+        """
+        if os.getpid() == self._process:
+            yield self
+            return
+        with self.open(Path(self._place)) as again:
+            if self._file is None or again._file != self._file:  # noqa: SLF001  same class
+                self._refuse("it is another one by now")
+            yield again
 
     def close(self) -> None:
         """Close the file."""
@@ -161,6 +190,24 @@ class Database:
             query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ? ORDER BY location"  # noqa: S608  constants
             self._entries[package] = self._rows(query, (package,), entry_from_row)
         return list(self._entries[package])
+
+    def counts(self) -> dict[str, int]:
+        """Count the entries of each package that has any, by name."""
+        query = "SELECT package, count(*) FROM entries GROUP BY package"
+        return dict(self._rows(query, (), lambda row: (str(row[0]), int(row[1]))))
+
+    def entries_between(self, package: str, start: int, stop: int) -> Iterator[OwnedEntry]:
+        """Yield some of what a package owns, by their place in the order of locations, and hold one of them at a time."""
+        query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE package = ? ORDER BY location LIMIT ? OFFSET ?"  # noqa: S608  constants
+        with self._damage_named():
+            rows = self._connection.execute(query, (package, stop - start, start))
+        while True:
+            with self._damage_named():
+                row = rows.fetchone()
+                entry = None if row is None else entry_from_row(row)
+            if entry is None:
+                return
+            yield entry
 
     def entries_at(self, package: str, locations: Iterable[RelPath]) -> list[OwnedEntry]:
         """Return what a package owns at these locations, sorted by location."""
