@@ -31,7 +31,11 @@ def look(path: Path) -> Seen:
 
 def open_source(path: Path) -> BinaryIO:
     """Open a file for reading; waits for nobody, whatever it has become."""
-    return open(os.open(path, _READ), "rb", buffering=0)  # noqa: PTH123  the caller closes it
+    return open(path, "rb", buffering=0, opener=_without_waiting)
+
+
+def _without_waiting(path: str, _flags: int) -> int:
+    return os.open(path, _READ)
 
 
 def seen_open(content: BinaryIO) -> Seen:
