@@ -124,7 +124,7 @@ def test_sec_11_the_ceilings_before_trust_are_the_ones_that_are_documented() -> 
     found = DEFAULT_LIMITS
     assert (found.signatures, found.signature, found.window) == (16, 4 << 10, 8 << 20)
     assert (found.head_ratio, found.manifest, found.head_compressed) == (64, 256 << 20, 96 << 20)
-    assert (found.entries, found.frame, found.content) == (1_000_000, 16 << 20, 64 << 30)
+    assert (found.entries, found.frame, found.content) == (1_500_000, 16 << 20, 64 << 30)
 
 
 def _text(old: str, new: Callable[[int], str]) -> Callable[[int], str]:

@@ -25,7 +25,8 @@ class Limits:
     """zstd window, see RFC 9659."""
     frame: int = 16 * _MIB
     """One payload frame, decompressed."""
-    entries: int = 1_000_000
+    entries: int = 1_500_000
+    """A million files with the directories that hold them."""
     content: int = 64 * _GIB
     """Sum of all file sizes of one bundle."""
     source_manifest: int = 8 * _MIB
