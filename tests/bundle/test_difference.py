@@ -1,12 +1,15 @@
 """Of a new version only what differs is read, whatever is wrong or unusual is read whole, and what gives rights is read always."""
 
 import hashlib
+import re
+import tracemalloc
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from intact.bundle import difference as difference_module
 from intact.bundle.build import build_bundle
 from intact.bundle.difference import Difference, difference
 from intact.bundle.manifest_text import render_manifest
@@ -111,6 +114,63 @@ def test_what_gives_rights_is_read_though_it_stays(case: str) -> None:
     assert one.path in _read(found)
 
 
+SPELLINGS = [
+    b', mode="4755"',
+    b", mode = '4755'",
+    b', "mode" = "4755"',
+    b',mode = "4755"',
+    b', owner="www"',
+    b', group =  "www"',
+    b", owner = 'www'",
+    b', xattrs."security.capability" = "AA=="',
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_what_gives_rights_is_read_however_it_is_spelled(spelling: bytes) -> None:
+    texts = []
+    for number in (b"1", b"2"):
+        text = render_manifest(_manifest(_file("bin/su"), _file("x", number.decode())))
+        texts.append(text.replace(b'"},\n  {path = "x"', b'"' + spelling + b'},\n  {path = "x"'))
+        assert spelling in texts[-1]
+    assert "bin/su" in _read(difference(texts[0], texts[1], DEFAULT_LIMITS))
+
+
+def test_what_gives_no_rights_is_not_read() -> None:
+    plain: list[Entry] = [
+        _file("a", mode=0o755),
+        _file("b", mode=0o444),
+        replace(_file("c"), group="0"),
+        _directory("d", 0o700),
+    ]
+    assert _read(_difference(_manifest(*plain, _file("x")), _manifest(*plain, _file("x", "2")))) == ["x"]
+
+
+def test_in_the_target_of_a_link_nothing_is_a_time() -> None:
+    old, new = (SymlinkEntry(RelPath("l"), target) for target in ("/bin/sh", ", mtime = 5/bin/sh"))
+    assert _read(_difference(_manifest(old), _manifest(new))) == ["l"]
+    assert _read(_difference(_manifest(new), _manifest(replace(new, target=", mtime = 6/bin/sh")))) == ["l"]
+
+
+@pytest.mark.parametrize("time", [b"99999999999", b"8999999999", b"007", b"1_0", b"1.5"])
+def test_a_time_that_cannot_be_is_a_difference(time: bytes) -> None:
+    old = render_manifest(_manifest(_file("a", mtime=MTIME - 1), _file("b")))
+    new = old.replace(b"mtime = %d" % (MTIME - 1), b"mtime = " + time)
+    assert new != old
+    assert _read(difference(old, new, DEFAULT_LIMITS)) == ["a"]
+
+
+def test_a_path_that_is_too_long_is_read_whole_before_it_costs_memory() -> None:
+    old = render_manifest(_manifest(_directory("a"), _file("x")))
+    new = old.replace(b'{path = "a"},', b'{path = "a"},\n  {path = "' + b"a/" * 8000 + b'a"},')
+    tracemalloc.start()
+    try:
+        assert difference(old, new, DEFAULT_LIMITS) is None
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
 UNUSUAL: dict[str, tuple[list[Entry], list[Entry]]] = {
     "a file becomes a directory": ([_file("a")], [_directory("a")]),
     "a link becomes a directory": ([SymlinkEntry(RelPath("a"), "b")], [_directory("a")]),
@@ -132,6 +192,10 @@ def test_what_is_unusual_or_wrong_is_read_whole(case: str) -> None:
 
 FORMS = {
     "two entries in a line": (b"},\n]", b'}, {path = "z", size = 1, sha256 = "' + b"0" * 64 + b'"},\n]'),
+    "two entries in a line, the second spelled in another way": (
+        b"},\n]",
+        b'}, { size = 1, path = "z", sha256 = "' + b"0" * 64 + b'"},\n]',
+    ),
     "an entry over two lines": (b", size = 1", b",\n size = 1"),
     "a comment": (b"files = [\n", b"files = [ # all\n"),
     "another key first": (b'{path = "a", size = 1', b'{size = 1, path = "a"'),
@@ -232,6 +296,27 @@ def test_a_key_that_may_not_sign_rights_cannot_hide_them_in_what_stays(tmp_path:
     assert _verified(bundles[1], _manifest_in(bundles[0]), store).base is not None
     with pytest.raises(Untrusted, match="set-id"):
         _verified(bundles[1], _manifest_in(bundles[0]), plain)
+
+
+def test_who_reads_the_whole_asks_again_who_may_give_its_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    privileged = replace(
+        _file("bin/su", mode=0o4755), size=1, digest=Digest(hashlib.sha256(b"x").hexdigest())
+    )
+    bundles = []
+    for version in ("1", "2"):
+        source = make_source({"bin/su": b"x", "version": version.encode()}, version=version)
+        entries = (privileged, *source.manifest.entries[1:])
+        source = replace(source, manifest=replace(source.manifest, entries=entries))
+        (tmp_path / version).mkdir()
+        bundles.append(build_bundle(source, tmp_path / version, signers=[KEY.sign]).path.read_bytes())
+    store = store_of(KEY)
+    plain = replace(store, entries=(replace(store.entries[0], roles=()),))
+    monkeypatch.setattr(difference_module, "_RIGHTS", re.compile(b"(?!)"))  # as if one had been overlooked
+    narrow = _verified(bundles[1], _manifest_in(bundles[0]), plain)
+    with pytest.raises(Untrusted, match="set-id"):
+        narrow.whole()
 
 
 def test_what_is_wrong_with_a_new_entry_is_told_with_its_place_among_all(tmp_path: Path) -> None:

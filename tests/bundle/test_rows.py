@@ -39,7 +39,7 @@ def test_what_only_one_has_is_found_as_with_sets(
     has_times: bool,  # noqa: FBT001  drawn
 ) -> None:
     mine, theirs = _rows(some, 5 if has_times else None), _rows(others, 7 if has_times else None)
-    only_mine, only_theirs = mine.against(theirs)
+    only_mine, only_theirs = mine.against(theirs, but_times=True)
     time = 5 if has_times else None
     assert only_mine == [
         _row(path, some[path], time) for path in sorted(some) if others.get(path) != some[path]

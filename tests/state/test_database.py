@@ -1,6 +1,7 @@
 """The published database: what it says, who may read it, and what it refuses."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -387,3 +388,21 @@ def test_a_child_reads_the_same_database_or_none(published: Path) -> None:
         _after(published, DatabaseChanges(replace(RECORD, id=2), ("hello",))).rename(published)
         assert _in_a_child(database) == b"DatabaseDamaged"
         assert len(database.entries("hello")) == 3
+
+
+def test_a_damaged_database_is_named_and_not_the_copy_of_its_rows(published: Path, tmp_path: Path) -> None:
+    damaged = bytearray(published.read_bytes())
+    for page in range(4096, len(damaged), 4096):
+        damaged[page : page + 8] = b"\xff" * 8
+    published.write_bytes(damaged)
+    with pytest.raises(DatabaseDamaged, match=re.escape(str(published))):
+        way_back(published, tmp_path / "before", {"hello": None})
+
+
+def test_a_place_that_looks_like_a_uri_is_a_place(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    next_generation(published, Path("file:next%41"), DatabaseChanges(None))
+    assert (tmp_path / "file:next%41").read_bytes()[:6] == b"SQLite"
+    assert not (tmp_path / "nextA").exists()

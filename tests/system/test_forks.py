@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from intact.system import forks
 from intact.system.forks import in_parts
 from intact.system.workers import processors
 
@@ -126,6 +127,27 @@ def test_an_interruption_while_a_child_is_waited_for_ends_it() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         in_parts(100, look, fewest=10)
+    assert _no_children()
+
+
+@needs_two
+def test_a_second_signal_does_not_leave_children_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, wait = os.getpid(), os.waitpid
+
+    def look(_part: range, _progress: Progress) -> bytes:
+        if os.getpid() == here:
+            raise KeyboardInterrupt
+        time.sleep(60)
+        return b""
+
+    def interrupted(pid: int, options: int) -> tuple[int, int]:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # pkg has no other thread then
+        return wait(pid, options)
+
+    monkeypatch.setattr(forks, "processors", lambda: 4)
+    monkeypatch.setattr(os, "waitpid", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        in_parts(4000, look)
     assert _no_children()
 
 

@@ -21,7 +21,7 @@ from intact.bundle.canonical_entries import ENTRIES
 from intact.bundle.rows import Rows, path_in
 from intact.bundle.tarstream import END_OF_ARCHIVE, member_length
 from intact.model.limits import Limits
-from intact.model.paths import RelPath
+from intact.model.paths import MAX_PATH_BYTES, RelPath
 from intact.model.values import dataclass
 
 __all__ = ["Difference", "difference"]
@@ -34,8 +34,9 @@ _MARKS_OF_ENTRIES: Final = (*_MARKS, b"\\", b'{path = ", mtime = ')
 _FILE: Final = re.compile(rb'\n  \{path = "([^"]*)", size = (\d{1,11}), sha256 = "')
 _HARDLINK: Final = re.compile(rb'^  \{path = "([^"]*)", target = "([^"]*)"\},$', re.MULTILINE)
 # `entry_rules.is_privileged` reads them; a mode that nobody needs a permission for is the only one that is passed over.
+# Everything that is not in our spelling is read, too: TOML has several for one thing.
 _RIGHTS: Final = re.compile(
-    rb', (?:owner|group) = "(?!(?:root|0)")|, xattrs = |, mode = "(?!0[0-7][0145][0145]")'
+    rb',(?! (?:(?:owner|group) = "(?:root|0)"|mode = "0[0-7][0145][0145]"))\s*["\']?(?:owner|group|mode|xattrs)\b'
 )
 
 
@@ -127,7 +128,8 @@ def _lines(text: bytes) -> _Lines | None:
         rows[kind] = Rows(text, at, end)
         at = end + 3
     found = _Lines(text[: border + 1], rows)
-    if at != len(text) or {text.count(b"{path = ", start), text.count(b"},\n", start)} != {found.count}:
+    tables = text.count(b"{", start) - text.count(b", xattrs = {", start)  # one for each row
+    if at != len(text) or {tables, text.count(b"},\n", start)} != {found.count}:
         return None
     return found
 
@@ -136,7 +138,9 @@ def _difference(before: _Lines, after: _Lines, limits: Limits) -> Difference | N
     added: dict[bytes, list[bytes]] = {}
     removed: dict[bytes, list[bytes]] = {}
     for kind in _KINDS:
-        added[kind], removed[kind] = after.rows[kind].against(before.rows[kind])
+        added[kind], removed[kind] = after.rows[kind].against(before.rows[kind], but_times=kind == _FILES)
+    if any(len(path_in(row)) > MAX_PATH_BYTES for rows in added.values() for row in rows):
+        return None
     if not _is_sound(after, added, removed):
         return None
     links = [link for piece in after.rows[_HARDLINKS].pieces() for link in _HARDLINK.findall(piece)]

@@ -15,7 +15,8 @@ __all__ = ["START", "Rows", "path_in"]
 
 START: Final = b'  {path = "'
 _PATH: Final = re.compile(rb'\n  \{path = "([^"]*)"')
-_TIME: Final = re.compile(rb'", mtime = \d+')
+# As it may be written (`tarstream.LARGEST_NUMBER` is 8 GiB - 1): any other is a difference, and is judged by whoever reads it.
+_TIME: Final = re.compile(rb'", mtime = (?:0|[1-9]\d{0,8}|[1-7]\d{9})(?=[,}])')
 _PIECE: Final = 1 << 18
 _BLOCK: Final = 1 << 10  # bytes that are compared at once, at first
 
@@ -63,12 +64,17 @@ class Rows:
         start = directory + b"/"
         return self._section.row_at(self._section.first_from(start)).startswith(START + start)
 
-    def against(self, others: "Rows") -> tuple[list[bytes], list[bytes]]:
-        """Return the rows that only these have, and those that only the others have; a time alone is no difference."""
+    def against(self, others: "Rows", *, but_times: bool = False) -> tuple[list[bytes], list[bytes]]:
+        """Return the rows that only these have, and those that only the others have.
+
+        Args:
+            but_times: a time alone is no difference; for files, because in a link's row it is not one.
+        """
         only_mine: list[bytes] = []
         only_theirs: list[bytes] = []
         for mine, theirs in _side_by_side(self._section, others._section):  # noqa: SLF001  same class
-            for row, other in _differences(mine.without_times(), theirs.without_times()):
+            pair = (mine.without_times(), theirs.without_times()) if but_times else (mine, theirs)
+            for row, other in _differences(*pair):
                 only_mine += [mine.find(path_in(row))] if row else ()
                 only_theirs += [theirs.find(path_in(other))] if other else ()
         return only_mine, only_theirs

@@ -21,7 +21,7 @@ from intact.bundle.tarstream import END_OF_ARCHIVE, Span, member_header
 from intact.bundle.zstdframes import FrameFault, decompress_frame
 from intact.model.entries import FileEntry
 from intact.model.errors import Untrusted
-from intact.model.manifest import Frame
+from intact.model.manifest import Frame, Manifest
 from intact.model.paths import RelPath
 from intact.model.times import utc_text
 from intact.system.workers import Beside, in_order
@@ -47,8 +47,10 @@ class VerifiedBundle:
         size: bytes of all files.
     """
 
-    def __init__(self, bundle: UnverifiedBundle, read: ReadManifest, approval: Approval) -> None:
-        """Use `verify`: an `Approval` exists only for bytes that were checked."""
+    def __init__(
+        self, bundle: UnverifiedBundle, read: ReadManifest, approved: Callable[[Manifest], Approval]
+    ) -> None:
+        """Use `verify`: an `Approval` exists only for bytes that were checked, and for what was read of them."""
         self.name = bundle.name
         self.manifest = read.manifest
         self.manifest_bytes = bundle.manifest_bytes
@@ -56,7 +58,8 @@ class VerifiedBundle:
         self.gone = read.gone
         self.entries = read.entries
         self.size = read.size
-        self.approval = approval
+        self.approval = approved(read.manifest)
+        self._approved = approved
         self._bundle = bundle
         self._read = read
 
@@ -65,10 +68,10 @@ class VerifiedBundle:
 
         Raises:
             ManifestInvalid: what was not looked at is wrong.
+            Untrusted: it gives rights that those who vouch for it may not give.
         """
-        return VerifiedBundle(
-            self._bundle, read_whole(self.manifest_bytes, self.name, self._read.limits), self.approval
-        )
+        whole = read_whole(self.manifest_bytes, self.name, self._read.limits)
+        return VerifiedBundle(self._bundle, whole, self._approved)
 
     @property
     def can_be_read_again(self) -> bool:
@@ -308,16 +311,19 @@ def verify(
         name=bundle.name,
         allow_unsigned=allow_unsigned,
     )
-    read = read_manifest(bundle.manifest_bytes, bundle.name, reading)
-    manifest = read.manifest
-    privileged = any(is_privileged(entry) for entry in manifest.entries)
-    roles = [*([PRIVILEGED] if privileged else []), *([HOOKS] if manifest.hooks else [])]
-    approval = approve(valid, manifest.identity, roles, needed=store.needed(manifest.identity.name))
-    if manifest.expires is not None and now > manifest.expires and not allow_expired:
+
+    def approved(manifest: Manifest) -> Approval:
+        privileged = any(is_privileged(entry) for entry in manifest.entries)
+        roles = [*([PRIVILEGED] if privileged else []), *([HOOKS] if manifest.hooks else [])]
+        return approve(valid, manifest.identity, roles, needed=store.needed(manifest.identity.name))
+
+    verified = VerifiedBundle(bundle, read_manifest(bundle.manifest_bytes, bundle.name, reading), approved)
+    expires = verified.manifest.expires
+    if expires is not None and now > expires and not allow_expired:
         raise Untrusted(
-            f"the bundle has expired (at {utc_text(manifest.expires)}; this machine's clock says {utc_text(now)})",
+            f"the bundle has expired (at {utc_text(expires)}; this machine's clock says {utc_text(now)})",
             path=bundle.name,
             remedy="get the newest bundle from its publisher; if the clock is wrong, set it;"
             " or take the risk with --allow-expired",
         )
-    return VerifiedBundle(bundle, read, approval)
+    return verified

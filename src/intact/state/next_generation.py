@@ -110,7 +110,7 @@ def _written(target: Path, schema: str, source: Path | None = None) -> Iterator[
         schema: for a new file.
         source: a published database to be read as `source`.
     """
-    with closing(sqlite3.connect(target, isolation_level=None, uri=True)) as connection:
+    with closing(sqlite3.connect(target.absolute(), isolation_level=None, uri=True)) as connection:
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA cell_size_check=ON")
         connection.execute("PRAGMA journal_mode=OFF")
@@ -205,7 +205,15 @@ def _copy_rows(
     connection: sqlite3.Connection, table: str, columns: str, where: str, keys: Iterable[tuple[str, ...]]
 ) -> None:
     query = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM source.{table} WHERE {where}"  # noqa: S608  constants
-    connection.executemany(query, keys)
+    try:
+        connection.executemany(query, keys)
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # such as a full disk
+            raise
+        (source,) = (one[2] for one in connection.execute("PRAGMA database_list") if one[1] == "source")
+        raise told(
+            "read", error, Path(source), source
+        ) from error  # what is being written is not the damaged one
 
 
 def _remember(connection: sqlite3.Connection, new: Seen) -> None:

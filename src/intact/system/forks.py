@@ -59,8 +59,7 @@ def in_parts(
         first = work(parts[0], lambda here: progress(here * whole // own if own else whole))
         answers = {child.part: child.answer() for child in children}
     finally:
-        for child in children:
-            child.end()
+        _end(children)
     return [(parts[0], first), *((part, answers.get(part)) for part in parts[1:])]
 
 
@@ -72,6 +71,20 @@ def _start(children: "list[_Child]", work: Work, parts: Sequence[range]) -> None
     try:
         with suppress(OSError):  # no process, no memory
             children.extend(_Child(work, part) for part in parts)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _end(children: "Sequence[_Child]") -> None:
+    """End all that have not ended; a signal that comes meanwhile waits, or it would leave some of them at work."""
+    if not children:
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        for child in children:
+            child.kill()
+        for child in children:
+            child.forget()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -119,12 +132,18 @@ class _Child:
         found = os.pread(self._fd, length, 0)
         return found if len(found) == length else None
 
-    def end(self) -> None:
-        """End it, if it has not ended, and forget its answer."""
+    def kill(self) -> None:
+        """Let it end now, if it has not ended."""
         if self._pid is not None:
-            with suppress(ProcessLookupError, ChildProcessError):
+            with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
+
+    def forget(self) -> None:
+        """Wait for its end, and forget its answer."""
+        if self._pid is not None:
+            with suppress(ChildProcessError):
                 os.waitpid(self._pid, 0)
+            self._pid = None
         os.close(self._fd)
 
 
