@@ -227,7 +227,8 @@ class Database:
         found: list[OwnedEntry] = []
         for start in range(0, len(wanted), _BATCH):
             batch = [str(one) for one in wanted[start : start + _BATCH]]
-            where = f"WHERE {column} IN ({_places(batch)}) AND package = ? {condition}"
+            # Without the sign, SQLite may go through all that the package has, for each batch.
+            where = f"WHERE {column} IN ({_places(batch)}) AND +package = ? {condition}"
             query = f"SELECT {ENTRY_COLUMNS} FROM entries {where} ORDER BY location"  # noqa: S608  our own columns
             found += self._rows(query, (*batch, package), entry_from_row)
         return sorted(found, key=lambda one: one.location)
