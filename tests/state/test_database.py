@@ -411,10 +411,10 @@ def test_a_place_that_looks_like_a_uri_is_a_place(
 def test_some_entries_of_a_package_are_found_without_going_through_all(published: Path) -> None:
     with Database.open(published) as database:
         asked: list[str] = []
-        database._connection.set_trace_callback(asked.append)  # noqa: SLF001  it has no other door
+        database._connection.set_trace_callback(asked.append)
         assert database.entries_at("hello", [FILE.location]) == [FILE]
         assert database.entries_called("hello", [FILE.path, LINK.path]) == [FILE, LINK]
-        database._connection.set_trace_callback(None)  # noqa: SLF001
+        database._connection.set_trace_callback(None)
         for query in asked:
-            (plan, *_) = database._connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()  # noqa: SLF001
+            (plan, *_) = database._connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
             assert "entries_by_package" not in plan[3], query
