@@ -280,7 +280,7 @@ def test_the_same_manifest_is_read_whole(tmp_path: Path) -> None:
     assert len(_verified(stored, _manifest_in(stored)).manifest.entries) == len(FILES)
 
 
-def test_a_key_that_may_not_sign_rights_cannot_hide_them_in_what_stays(tmp_path: Path) -> None:
+def _two_versions_with_a_set_id_file(place: Path) -> list[bytes]:
     privileged = replace(
         _file("bin/su", mode=0o4755), size=1, digest=Digest(hashlib.sha256(b"x").hexdigest())
     )
@@ -289,32 +289,29 @@ def test_a_key_that_may_not_sign_rights_cannot_hide_them_in_what_stays(tmp_path:
         source = make_source({"bin/su": b"x", "version": version.encode()}, version=version)
         entries = (privileged, *source.manifest.entries[1:])
         source = replace(source, manifest=replace(source.manifest, entries=entries))
-        (tmp_path / version).mkdir()
-        bundles.append(build_bundle(source, tmp_path / version, signers=[KEY.sign]).path.read_bytes())
+        (place / version).mkdir()
+        bundles.append(build_bundle(source, place / version, signers=[KEY.sign]).path.read_bytes())
+    return bundles
+
+
+def _store_without_roles() -> TrustStore:
     store = store_of(KEY)
-    plain = replace(store, entries=(replace(store.entries[0], roles=()),))
-    assert _verified(bundles[1], _manifest_in(bundles[0]), store).base is not None
+    return replace(store, entries=(replace(store.entries[0], roles=()),))
+
+
+def test_a_key_that_may_not_sign_rights_cannot_hide_them_in_what_stays(tmp_path: Path) -> None:
+    bundles = _two_versions_with_a_set_id_file(tmp_path)
+    assert _verified(bundles[1], _manifest_in(bundles[0]), store_of(KEY)).base is not None
     with pytest.raises(Untrusted, match="set-id"):
-        _verified(bundles[1], _manifest_in(bundles[0]), plain)
+        _verified(bundles[1], _manifest_in(bundles[0]), _store_without_roles())
 
 
 def test_who_reads_the_whole_asks_again_who_may_give_its_rights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    privileged = replace(
-        _file("bin/su", mode=0o4755), size=1, digest=Digest(hashlib.sha256(b"x").hexdigest())
-    )
-    bundles = []
-    for version in ("1", "2"):
-        source = make_source({"bin/su": b"x", "version": version.encode()}, version=version)
-        entries = (privileged, *source.manifest.entries[1:])
-        source = replace(source, manifest=replace(source.manifest, entries=entries))
-        (tmp_path / version).mkdir()
-        bundles.append(build_bundle(source, tmp_path / version, signers=[KEY.sign]).path.read_bytes())
-    store = store_of(KEY)
-    plain = replace(store, entries=(replace(store.entries[0], roles=()),))
+    bundles = _two_versions_with_a_set_id_file(tmp_path)
     monkeypatch.setattr(difference_module, "_RIGHTS", re.compile(b"(?!)"))  # as if one had been overlooked
-    narrow = _verified(bundles[1], _manifest_in(bundles[0]), plain)
+    narrow = _verified(bundles[1], _manifest_in(bundles[0]), _store_without_roles())
     with pytest.raises(Untrusted, match="set-id"):
         narrow.whole()
 

@@ -87,14 +87,16 @@ class Putting:
         return [(int(pid) != self.here, name) for pid, name in lines]
 
 
+@pytest.fixture
+def putting(monkeypatch: pytest.MonkeyPatch, fast_path: Path) -> Putting:
+    """Sees what is put into its place."""
+    return Putting(monkeypatch, fast_path / "log")
+
+
 @needs_two
 def test_a_child_takes_over_about_half_and_the_root_is_as_with_one_process(
-    workshop: Workshop,
-    expected: dict[str, tuple[object, ...]],
-    monkeypatch: pytest.MonkeyPatch,
-    fast_path: Path,
+    workshop: Workshop, expected: dict[str, tuple[object, ...]], putting: Putting
 ) -> None:
-    putting = Putting(monkeypatch, fast_path / "log")
     workshop.install(MANY)
     assert snapshot(workshop) == expected
     put = putting.put()
@@ -115,13 +117,8 @@ def test_a_child_takes_over_about_half_and_the_root_is_as_with_one_process(
 @needs_two
 @pytest.mark.parametrize("how", ["killed", "no space", "ended"])
 def test_what_a_child_did_not_finish_is_done_again(
-    how: str,
-    workshop: Workshop,
-    expected: dict[str, tuple[object, ...]],
-    monkeypatch: pytest.MonkeyPatch,
-    fast_path: Path,
+    how: str, workshop: Workshop, expected: dict[str, tuple[object, ...]], putting: Putting
 ) -> None:
-    putting = Putting(monkeypatch, fast_path / "log")
 
     def before(name: str, is_child: object) -> None:
         if is_child and name == "2449":
@@ -143,9 +140,8 @@ def test_what_a_child_did_not_finish_is_done_again(
 @needs_two
 @pytest.mark.parametrize("name", ["0000", "2449"])
 def test_what_goes_wrong_in_either_half_is_told_once_and_nothing_stays(
-    name: str, workshop: Workshop, monkeypatch: pytest.MonkeyPatch, fast_path: Path
+    name: str, workshop: Workshop, putting: Putting
 ) -> None:
-    putting = Putting(monkeypatch, fast_path / "log")
 
     def before(put: str, _is_child: object) -> None:
         if put == name:
@@ -171,9 +167,8 @@ def test_damage_in_the_half_of_a_child_is_told_as_in_the_other(workshop: Worksho
 
 @needs_two
 def test_an_interruption_ends_the_child_and_discards_what_both_have_made(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, fast_path: Path
+    workshop: Workshop, putting: Putting
 ) -> None:
-    putting = Putting(monkeypatch, fast_path / "log")
     ended = os.memfd_create("ended")
 
     def before(name: str, is_child: object) -> None:

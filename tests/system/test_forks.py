@@ -204,3 +204,35 @@ def test_a_child_dies_with_us(tmp_path: Path) -> None:
                 return
             time.sleep(0.05)
         pytest.fail("it lives on")
+
+
+@needs_two
+def test_what_has_no_answer_is_done_here_after_what_was_left_is_taken_away() -> None:
+    here, order = os.getpid(), []
+
+    def work(part: range, progress: Progress) -> bytes:
+        if os.getpid() != here:
+            raise ZeroDivisionError
+        order.append(("done", part))
+        return _numbers(part, progress)
+
+    answers = list(
+        forks.all_in_parts(100, work, fewest=10, take_away=lambda part: order.append(("away", part)))
+    )
+    assert [number for part, _ in answers for number in part] == [*range(100)]
+    assert all(answer == _numbers(part, print) for part, answer in answers)
+    first, *others = (part for part, _ in answers)
+    assert order == [("done", first), *((what, part) for part in others for what in ("away", "done"))]
+    assert others
+
+
+@needs_two
+def test_an_error_in_what_is_done_again_is_raised() -> None:
+    def work(part: range, progress: Progress) -> bytes:
+        if part.start > 0:
+            raise ZeroDivisionError
+        return _numbers(part, progress)
+
+    with pytest.raises(ZeroDivisionError):
+        list(forks.all_in_parts(100, work, fewest=10))
+    assert _no_children()

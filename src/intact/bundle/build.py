@@ -36,7 +36,8 @@ __all__ = ["BuiltBundle", "build_bundle", "write_head"]
 
 Signer = Callable[[bytes], bytes]
 
-_LARGE_MANIFEST = _HASHED = 1 << 20
+_LARGE_MANIFEST = 1 << 20  # the highest level would take seconds
+_HASHED = 1 << 20
 _HEAD_LEVEL = 19
 _HEAD_FALLBACK_LEVELS = (-5, -100)
 

@@ -228,9 +228,9 @@ def _choose_names_of_files(
         touched.update(target for _, target in _HARDLINK.findall(b"\n".join(change[_HARDLINKS])))
     for path, target in links:
         if target in touched:
-            names = (after.rows[_HARDLINKS].find(path), after.rows[_FILES].find(target))
-            for kind, row in zip((_HARDLINKS, _FILES), names, strict=True):
-                chosen[kind].update(() if row is None else (row,))
+            for kind, name in ((_HARDLINKS, path), (_FILES, target)):
+                if (row := after.rows[kind].find(name)) is not None:
+                    chosen[kind].add(row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from intact.model.objects import BundleContent, LiveContent, NewFile
 from intact.model.paths import RelPath
 from intact.operations.root import Root
 from intact.state.layout import mount_of
-from intact.system.forks import in_parts
+from intact.system.forks import all_in_parts
 from intact.system.port import Disk, Guard
 
 __all__ = ["missing_bytes", "preflight", "staged_size"]
@@ -130,8 +130,7 @@ def _guards(disk: Disk, paths: Sequence[RelPath]) -> dict[RelPath, Guard]:
         return bytes(_ANSWERS.index(disk.guard(paths[number])) for number in part)
 
     found: dict[RelPath, Guard] = {}
-    for part, answer in in_parts(len(paths), look):
-        answers = look(part, lambda _done: None) if answer is None else answer
+    for part, answers in all_in_parts(len(paths), look):
         if any(answers):
             guards = ((paths[number], _ANSWERS[code]) for number, code in zip(part, answers, strict=True))
             found |= {path: guard for path, guard in guards if guard is not None}

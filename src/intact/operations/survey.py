@@ -15,7 +15,7 @@ from intact.operations.leaving import still_as_installed
 from intact.plan.assemble import Terrain
 from intact.plan.change import Change
 from intact.state.layout import mount_of
-from intact.system.forks import in_parts
+from intact.system.forks import all_in_parts
 from intact.system.port import Disk
 
 __all__ = ["Obstacle", "in_the_way", "observe_locations", "parts_names", "survey_terrain", "with_rights"]
@@ -157,8 +157,7 @@ def _listings(disk: Disk, directories: Sequence[RelPath]) -> dict[RelPath, tuple
         return os.fsencode("".join(f"{_BETWEEN.join(names)}{_BEHIND}" for names in listings))
 
     found: dict[RelPath, tuple[str, ...]] = {}
-    for part, answer in in_parts(len(directories), look):
-        text = look(part, lambda _done: None) if answer is None else answer
+    for part, text in all_in_parts(len(directories), look):
         listings = os.fsdecode(text).split(_BEHIND)[:-1]
         for number, names in zip(part, listings, strict=True):
             found[directories[number]] = tuple(names.split(_BETWEEN)) if names else ()

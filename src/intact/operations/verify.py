@@ -14,7 +14,7 @@ from intact.operations.survey import in_the_way, parts_names
 from intact.plan.repairing import differing_rights, is_apart
 from intact.plan.sharing import is_as_somebody_says
 from intact.state.database import Database
-from intact.system.forks import in_parts
+from intact.system.forks import all_in_parts
 
 __all__ = ["Difference", "Verification", "verify"]
 
@@ -112,8 +112,7 @@ def _all_differing(
     def progress(done: int) -> None:
         environment.tell_progress("verify", done, whole)
 
-    for part, answer in in_parts(whole, look, progress):
-        text = look(part, lambda _done: None) if answer is None else answer
+    for _, text in all_in_parts(whole, look, progress):
         for location, is_directory, fields in json.loads(text):
             differences = tuple(
                 Difference(package, f"/{location}", what, expected, seen, is_config)

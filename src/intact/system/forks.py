@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate, pairwise
 from typing import NoReturn
@@ -21,18 +21,19 @@ from typing import NoReturn
 from intact.system.syscalls import die_with_parent
 from intact.system.workers import processors
 
-__all__ = ["Answer", "in_parts"]
+__all__ = ["FEWEST", "Answer", "all_in_parts", "in_parts"]
 
 Answer = tuple[range, bytes | None]
 Work = Callable[[range, Callable[[int], None]], bytes]
-_FEWEST = 1000  # items for a process: it takes a few milliseconds to make one
+FEWEST = 1000
+"""Items for a process: it takes a few milliseconds to make one."""
 
 
 def in_parts(
     count: int,
     work: Work,
     progress: Callable[[int], None] = lambda _done: None,
-    fewest: int = _FEWEST,
+    fewest: int = FEWEST,
     weights: Sequence[int] | None = None,
 ) -> list[Answer]:
     """Let `work` do `count` items, in as many processes as there are processors; return the answers by part.
@@ -61,6 +62,29 @@ def in_parts(
     finally:
         _end(children)
     return [(parts[0], first), *((part, answers.get(part)) for part in parts[1:])]
+
+
+def all_in_parts(
+    count: int,
+    work: Work,
+    progress: Callable[[int], None] = lambda _done: None,
+    fewest: int = FEWEST,
+    weights: Sequence[int] | None = None,
+    *,
+    take_away: Callable[[range], None] = lambda _part: None,
+) -> Iterator[tuple[range, bytes]]:
+    """As `in_parts`, and what has no answer is done here: yield the answer to each part.
+
+    Args:
+        take_away: called with a part before it is done once more; for work that leaves something behind.
+
+    Raises:
+        Exception: what `work` has raised here.
+    """
+    for part, answer in in_parts(count, work, progress, fewest, weights):
+        if answer is None:
+            take_away(part)
+        yield part, work(part, lambda _done: None) if answer is None else answer
 
 
 def _start(children: "list[_Child]", work: Work, parts: Sequence[range]) -> None:

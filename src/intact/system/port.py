@@ -6,8 +6,8 @@ Promises of every implementation:
    component by component through directory descriptors, and a parent that is a link is refused.
 2. No verb opens an existing file for writing.
 3. A new object is created exclusively, with mode 0600 (files) or 0700 (directories), and gets its final
-   attributes through `set_attributes`, which applies owner, mode, extended attributes, times in this order. What is
-   put into a staging tree, where nobody else gets, has its final mode at once if it stays ours (`put_…`).
+   attributes through `set_attributes`, which applies owner, mode, extended attributes, times in this order. One verb,
+   `put_file`, does all of that.
 4. A failed call raises `MachineError` (or `NoSpace`) with the errno; nothing fails silently.
 5. Nothing is durable until `sync_filesystem` or `sync_directory` or `write_durably` has returned.
 """

@@ -14,7 +14,7 @@ from intact.bundle.verified import VerifiedBundle
 from intact.model.objects import NewFile
 from intact.model.paths import RelPath
 from intact.model.values import dataclass
-from intact.system.forks import in_parts
+from intact.system.forks import FEWEST, all_in_parts
 from intact.system.port import Disk
 
 __all__ = ["Progress", "Target", "Unpacking", "unpack"]
@@ -23,7 +23,6 @@ Progress = Callable[[int], None]
 Target = tuple[RelPath, RelPath, NewFile]  # location, where it is staged, and what it shall become
 _LARGE = 1 << 20  # a file whose parts are worth telling of
 _FILE = 16 << 10  # bytes that are written in the time that it takes to make a file
-_FEWEST = 1000  # files for a process: it takes a few milliseconds to make one
 _NUMBER = "Q"  # inode numbers have 64 bits
 
 
@@ -65,7 +64,7 @@ def unpack(
     weights = [file.size + _FILE for file in files]
     whole = sum(weights)
 
-    def tell(done: int) -> None:
+    def tell_bytes(done: int) -> None:
         nonlocal told
         before, told = told, size * done // whole
         progress(told - before)
@@ -73,18 +72,22 @@ def unpack(
     def work(part: range, tell: Progress) -> bytes:
         return array(_NUMBER, _unpacked(disk, bundles, files[part.start : part.stop], tell)).tobytes()
 
+    def targets(part: range) -> Iterator[Target]:
+        return (target for file in files[part.start : part.stop] for target in file.targets)
+
+    def take_away(part: range) -> None:
+        for _, place, _ in targets(part):
+            if disk.observe(place) is not None:
+                disk.remove_file(place)
+
     is_shared = all(bundle.can_be_read_again for bundle in bundles)  # what comes through a pipe comes once
+    fewest = FEWEST if is_shared else len(files) + 1
     inodes: dict[RelPath, int] = {}
-    for part, answer in in_parts(
-        len(files), work, tell, weights=weights, fewest=_FEWEST if is_shared else len(files) + 1
-    ):
-        targets = [target for file in files[part.start : part.stop] for target in file.targets]
-        if answer is None:
-            _take_away(disk, (place for _, place, _ in targets))
-        numbers = work(part, lambda _done: None) if answer is None else answer
-        inodes.update(zip((location for location, _, _ in targets), array(_NUMBER, numbers), strict=True))
+    for part, numbers in all_in_parts(len(files), work, tell_bytes, fewest, weights, take_away=take_away):
+        locations = (location for location, _, _ in targets(part))
+        inodes.update(zip(locations, array(_NUMBER, numbers), strict=True))
     if files:
-        tell(whole)
+        tell_bytes(whole)
     return inodes
 
 
@@ -131,9 +134,3 @@ def _told(chunks: Iterable[bytes | memoryview], done: int, tell: Progress) -> It
 def _inode(disk: Disk, place: RelPath) -> int:
     seen = disk.observe(place)
     return 0 if seen is None else seen.inode
-
-
-def _take_away(disk: Disk, places: Iterable[RelPath]) -> None:
-    for place in places:
-        if disk.observe(place) is not None:
-            disk.remove_file(place)
