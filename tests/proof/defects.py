@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from intact.model.actions import Remove
 from intact.model.hooks import Moment
-from intact.system import linux
+from intact.system import forks, linux
 from intact.transaction import closing, commit, deleting, hooks, journal, recover, staging, steps, swap
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import parse_plan
@@ -223,6 +223,17 @@ def _old_journals_believed() -> None:
     _everywhere("insist_on_not_committed", _nothing)
 
 
+def _parts_not_taken_away() -> None:
+    """What a process left that did not come to its end is not taken away before its part is done again."""
+    original = forks.all_in_parts
+
+    def all_in_parts(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        options.pop("take_away", None)
+        return original(*arguments, **options)
+
+    _everywhere("all_in_parts", all_in_parts)
+
+
 def _everywhere(name: str, replacement: Callable[..., Any]) -> None:
     """Replace a function in every module that has imported it; there has to be one."""
     replaced = 0
@@ -257,6 +268,7 @@ DEFECTS: Final = MappingProxyType(
         "work-not-kept": _work_is_not_kept,
         "changes-not-noticed": _changes_are_not_noticed,
         "old-journals-believed": _old_journals_believed,
+        "parts-not-taken-away": _parts_not_taken_away,
     }
 )
 

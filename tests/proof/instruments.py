@@ -14,7 +14,9 @@ from typing import Final
 from proof import damage, failing, faults, full, kills, meddling, powercut
 from proof.images import scratch
 from proof.observers import observe
+from proof.sharing import work_in_parts
 from proof.stage import Stage, set_stage
+from proof.stories import STORIES
 from proof.verdicts import Scene, Verdict
 
 __all__ = ["BUDGETS", "INSTRUMENTS", "Instrument", "Opened", "most_states", "opened", "scenes"]
@@ -23,6 +25,7 @@ _EVERY_STORY = (
     *("install", "upgrade", "remove", "rollback", "rollback-again", "edited", "edited-rollback"),
     *("move", "move-back", "big", "forget", "hooked", "refused"),
 )
+_IN_PARTS = ("install-in-parts", "upgrade-in-parts", "remove-in-parts", "rollback-in-parts")
 _BLOCK = ("ext4", "xfs", "btrfs")
 _FUSE = ("fuse without flags", "fuse ignoring flags", "fuse without links")
 
@@ -51,8 +54,8 @@ INSTRUMENTS: Final = MappingProxyType(
         "kill": Instrument(
             "SIGKILL before a system call",
             ("ext4", "overlayfs", "xfs", "btrfs", "tmpfs"),
-            _EVERY_STORY,
-            (40, 2, 13),
+            (*_EVERY_STORY, *_IN_PARTS),
+            (40, 2, 17),
         ),
         "kill-weather": Instrument(
             "… where rename knows no flags, or links are refused",
@@ -61,7 +64,7 @@ INSTRUMENTS: Final = MappingProxyType(
             (15, 1, 2),
         ),
         "kill-twice": Instrument(
-            "… and again in the recovery", ("ext4", "overlayfs"), _EVERY_STORY, (3, 1, 4), 5
+            "… and again in the recovery", ("ext4", "overlayfs"), (*_EVERY_STORY, *_IN_PARTS), (3, 1, 4), 5
         ),
         "cut": Instrument(
             "power cut at the block layer",
@@ -72,6 +75,7 @@ INSTRUMENTS: Final = MappingProxyType(
                 "upgrade+forward",
                 "upgrade+back",
                 "upgrade+busy",
+                "install-in-parts",
                 "move",
                 "remove",
                 "install",
@@ -89,14 +93,20 @@ INSTRUMENTS: Final = MappingProxyType(
                 "rollback+busy",
                 "remove+busy",
                 "big",
+                "upgrade-in-parts",
+                "remove-in-parts",
             ),
-            (80, 3, 5),
+            (80, 3, 6),
         ),
         "failing": Instrument(
             "a disk that fails from its Nth write on", _BLOCK, ("upgrade", "rollback", "remove"), (12, 3, 1)
         ),
         "fault": Instrument(
-            "an errno in place of a system call", ("overlayfs", "ext4"), _EVERY_STORY, (120, 1, 4), 700
+            "an errno in place of a system call",
+            ("overlayfs", "ext4"),
+            ("install-in-parts", *_EVERY_STORY, *_IN_PARTS[1:]),
+            (120, 1, 5),
+            700,
         ),
         "full": Instrument(
             "a filesystem or a quota that is really full",
@@ -166,6 +176,13 @@ def opened(scene: Scene, place: Path, *, thorough: bool) -> Iterator[Opened]:
     Args:
         thorough: name more of the states that are chosen at random.
     """
+    in_parts = STORIES[scene.story.partition("+")[0]].in_parts
+    with work_in_parts(wanted=in_parts), _opened(scene, place, thorough=thorough) as one:
+        yield one
+
+
+@contextmanager
+def _opened(scene: Scene, place: Path, *, thorough: bool) -> Iterator[Opened]:
     if scene.instrument == "cut":
         recording = powercut.record(scene.story, scene.filesystem, place / "cut")
         names = powercut.states(recording, seeds=30 if thorough else 3)

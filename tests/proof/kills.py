@@ -5,7 +5,7 @@ from collections import Counter
 from proof.examine import all_or_nothing, half_done
 from proof.listener import Call
 from proof.stage import Stage
-from proof.supervise import CONTINUE, KILL, Policy, count_calls, run_pkg, supervised
+from proof.supervise import CONTINUE, KILL, KILL_CALLER, Ended, Policy, count_calls, run_pkg, supervised
 from proof.verdicts import Scene, Verdict
 from support.workshop import Workshop
 
@@ -15,19 +15,23 @@ _WAYS = ("", "--back", "--forward")
 _STILL_OPEN = 6
 
 
-def kill_at(number: int) -> Policy:
-    """Kill before call `number`."""
+def kill_at(number: int, whom: int = KILL) -> Policy:
+    """Kill before call `number`: the command, or the process that calls."""
 
     def policy(count: int, _call: Call) -> int:
-        return KILL if count == number else CONTINUE
+        return whom if count == number else CONTINUE
 
     return policy
 
 
 def states(stage: Stage) -> list[str]:
-    """Name each call before which the command can be killed, the moment after the last, and the ways of recovery."""
+    """Name each call before which the command can be killed, the moment after the last, and the ways of recovery.
+
+    Where processes share the work, only the one that calls is killed, too.
+    """
     count = len(count_calls(stage.command(stage.copy("count")), stage.place))
-    return [f"{number}{way}" for number in range(1, count + 2) for way in ("", "-back")]
+    ways = ("", "-back", "-caller") if stage.story.in_parts else ("", "-back")
+    return [f"{number}{way}" for number in range(1, count + 2) for way in ways]
 
 
 def first_kills(stage: Stage) -> list[str]:
@@ -40,10 +44,13 @@ def recovery_of(workshop: Workshop, way: str = "") -> list[str]:
     return ["--root", str(workshop.path), "--quiet", "recover", *([way] if way else [])]
 
 
-def _killed(stage: Stage, number: str) -> tuple[Workshop, list[str]]:
+def _killed(stage: Stage, number: str, whom: int = KILL) -> tuple[Workshop, Ended, list[str]]:
     workshop = stage.copy("killed")
-    supervised(stage.command(workshop), stage.place, kill_at(int(number)))
-    return workshop, half_done(workshop, stage.expected, may_blink=stage.may_blink)
+    ended = supervised(stage.command(workshop), stage.place, kill_at(int(number), whom))
+    found = half_done(workshop, stage.expected, may_blink=stage.may_blink)
+    if ended.code not in {None, stage.story.ends}:  # not killed, or only a child: then it has to manage
+        found.append(f"it ended with {ended.code}: {ended.said.strip()}")
+    return workshop, ended, found
 
 
 def _recovered(stage: Stage, workshop: Workshop, way: str = "") -> tuple[str, list[str]]:
@@ -61,14 +68,16 @@ def _may_refuse(stage: Stage, way: str, code: int | None) -> bool:
 def try_once(scene: Scene, stage: Stage, state: str) -> Verdict:
     """Kill, look, recover, look."""
     number, _, way = state.partition("-")
-    workshop, found = _killed(stage, number)
-    outcome, more = _recovered(stage, workshop, f"--{way}" if way else "")
+    workshop, ended, found = _killed(stage, number, KILL_CALLER if way == "caller" else KILL)
+    outcome, more = _recovered(stage, workshop, "--back" if way == "back" else "")
+    if ended.code == 0 and outcome == "old" and stage.expected.old != stage.expected.new:
+        more.append("exit code 0, but nothing was done")
     return Verdict(scene, state, 1, Counter([outcome]), (*found, *more))
 
 
 def try_twice(scene: Scene, stage: Stage, state: str) -> Verdict:
     """Kill, then kill the recovery before each of its calls, in each direction; look after both."""
-    killed, found = _killed(stage, state)
+    killed, _, found = _killed(stage, state)
     outcomes: Counter[str] = Counter()
     violations = list(found)
     for way in _WAYS:

@@ -121,6 +121,7 @@ class Story:
         command: the words of the interrupted command.
         edits: what a person does in between.
         needs_shell: hooks are scripts.
+        in_parts: its work is shared among processes, as that of a large package is.
         ends: the exit code of the command, undisturbed.
     """
 
@@ -128,6 +129,7 @@ class Story:
     before: tuple[Words, ...] = ()
     edits: Callable[[Workshop], None] = field(default=_nothing)
     needs_shell: bool = False
+    in_parts: bool = False
     ends: int = 0
 
 
@@ -150,6 +152,10 @@ STORIES: Final = MappingProxyType(
             needs_shell=True,
         ),
         "refused": Story(install("refusing"), (install("hooked"),), needs_shell=True, ends=8),
+        "install-in-parts": Story(install("first"), in_parts=True),
+        "upgrade-in-parts": Story(install("second"), (install("first"),), in_parts=True),
+        "remove-in-parts": Story(("remove", "tool"), (install("first"),), in_parts=True),
+        "rollback-in-parts": Story(("rollback",), (install("first"), install("second")), in_parts=True),
         "forget": Story(("history", "--keep", "0"), (install("first"), install("second"))),
     }
 )

@@ -18,9 +18,9 @@ from intact.cli.main import run_command
 from proof.listener import Call, Listener, become_listened_to
 from proof.syscall_table import CHANGING, LOOKING
 
-__all__ = ["CONTINUE", "KILL", "Ended", "count_calls", "load_all", "run_pkg", "supervised"]
+__all__ = ["CONTINUE", "KILL", "KILL_CALLER", "Ended", "count_calls", "load_all", "run_pkg", "supervised"]
 
-CONTINUE, KILL = 0, -1  # decisions; a positive one is an errno
+CONTINUE, KILL, KILL_CALLER = 0, -1, -2  # decisions; a positive one is an errno
 _STANDARD_DESCRIPTORS = 3
 _LONGEST_SECONDS = 60
 _CRASHED = 70
@@ -185,7 +185,9 @@ def _listen(channel: socket.socket, child: int, policy: Policy) -> tuple[int, bo
                 decision = policy(number, call)
                 if decision == CONTINUE:
                     listener.let(call)
-                elif decision == KILL:
+                elif decision == KILL_CALLER and call.pid != child:  # one that does a part of the work
+                    os.kill(call.pid, signal.SIGKILL)
+                elif decision in {KILL, KILL_CALLER}:
                     os.kill(child, signal.SIGKILL)
                     return number, False
                 else:

@@ -334,6 +334,7 @@ FOUND_BY = {
     "work-not-kept": "meddle/tmpfs/refused",
     "changes-not-noticed": "meddle/tmpfs/upgrade",
     "old-journals-believed": "damage/tmpfs/upgrade+done+back",
+    "parts-not-taken-away": "kill/ext4/install-in-parts kill/ext4/upgrade-in-parts fault/overlayfs/install-in-parts",
 }
 
 
