@@ -1,5 +1,6 @@
 """A bundle is a function of its inputs, appears whole or not at all, and ordinary tools can open it."""
 
+import errno
 import hashlib
 import io
 import os
@@ -9,19 +10,20 @@ import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import pytest
 
 from intact.bundle import build as build_module
-from intact.bundle.build import build_bundle
+from intact.bundle.build import build_bundle, head_frame
 from intact.bundle.manifest_text import parse_manifest
 from intact.bundle.package import UNREAD
 from intact.bundle.packing import SourceChanged
 from intact.bundle.sign import add_signature
 from intact.bundle.tarstream import END_OF_ARCHIVE, member_header, padding
-from intact.bundle.zstdframes import decompress_frame
+from intact.bundle.zstdframes import decompress_frame, padding_frame
 from intact.model.entries import DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.errors import BundleDamaged, MachineError, ManifestInvalid, NoSpace
 from intact.model.paths import RelPath
@@ -32,6 +34,7 @@ from support.bundle_parts import MTIME, fixed_key, make_bundle, make_source, ope
 KEY, OTHER = fixed_key(1), fixed_key(2)
 MIB = 1 << 20
 FILES = {"etc/a": b"a\n", "usr/" + "long/" * 60 + "name": b"deep", "usr/日本語 x": b"n", "usr/e": b""}
+LARGE_FILE = {"usr/large": bytes(60 << 20), "usr/little": b"little"}
 needs_tar = pytest.mark.skipif(
     not (shutil.which("tar") and shutil.which("zstd")), reason="needs tar and zstd"
 )
@@ -162,7 +165,100 @@ def test_a_large_manifest_that_compresses_well_stays_within_the_ceilings(tmp_pat
 
 def test_a_manifest_that_no_reader_would_accept_is_not_written() -> None:
     with pytest.raises(ManifestInvalid, match="decompression bomb"):
-        build_module.write_head(io.BytesIO(), bytes(64 * MIB), [])
+        head_frame(bytes(64 * MIB), [])
+
+
+def test_a_signature_that_no_reader_would_accept_is_not_written(tmp_path: Path) -> None:
+    for files in (FILES, LARGE_FILE):
+        with pytest.raises(ManifestInvalid, match="signature has more than 4096 bytes"):
+            build_bundle(make_source(files), tmp_path, signers=[lambda _text: bytes(4097)])
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- where the head is next to nothing, the payload is written behind room for it --------------------------
+def test_a_large_payload_is_not_copied_and_its_head_is_padded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_module, "scratch_file", None)
+    signers = [KEY.sign, OTHER.sign]
+    built = build_bundle(make_source(LARGE_FILE), tmp_path / "1.tar.zst", signers=signers)
+    stored = built.path.read_bytes()
+    assert (built.size, built.sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
+    bundle = opened(stored)
+    assert bundle.head_length % 4096 == 0
+    assert bundle.head_length * 1000 <= built.content
+    assert stored[:4] == stored[bundle.head_length :][:4] == b"\x28\xb5\x2f\xfd"
+    frame = head_frame(bundle.manifest_bytes, bundle.signatures)
+    assert stored[: bundle.head_length] == frame + padding_frame(bundle.head_length - len(frame))
+    verified(stored, KEY).check_payload()
+    assert unpacked(stored) == payload_of(LARGE_FILE)
+    again = build_bundle(make_source(LARGE_FILE), tmp_path / "2.tar.zst", signers=signers, digested=False)
+    assert again.path.read_bytes() == stored
+
+
+def test_a_small_payload_is_copied_and_nothing_is_padded(tmp_path: Path) -> None:
+    stored = make_bundle(tmp_path, {**FILES, "usr/big": noise(5 * MIB)}, keys=[KEY]).read_bytes()
+    bundle = opened(stored)
+    assert bundle.head_length == len(head_frame(bundle.manifest_bytes, bundle.signatures))
+
+
+def test_room_is_enough_for_the_longest_head(tmp_path: Path) -> None:
+    # What cannot be compressed, a name that takes long, and signatures as long as they may be.
+    name = "usr/" + "".join(hashlib.sha256(bytes([n])).hexdigest() + "/" for n in range(3)) + "x"
+    sources = {name: bytes(40 * MIB), name + "y": bytes(40 * MIB)}
+    armors = [noise(4096, number) for number in range(2)]
+    path = build_bundle(
+        make_source(sources), tmp_path, signers=[partial(_constant, armor) for armor in armors]
+    ).path
+    bundle = opened(path.read_bytes())
+    assert bundle.signatures == tuple(armors)
+    assert bundle.head_length % 4096 == 0
+
+
+def _constant(armor: bytes, _text: bytes) -> bytes:
+    return armor
+
+
+@needs_tar
+def test_gnu_tar_and_zstd_pass_over_the_padding(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path / "b", LARGE_FILE, keys=[KEY])
+    subprocess.run(["zstd", "-tq", path], check=True)
+    listed = subprocess.run(["tar", "--zstd", "-tf", path], capture_output=True, check=True)
+    heads = [".intact/manifest.toml", ".intact/manifest.toml.sig"]
+    assert listed.stdout.decode().splitlines() == [*heads, *sorted(LARGE_FILE)]
+    assert listed.stderr == b""
+
+
+def test_a_further_signature_gets_into_a_padded_bundle(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, LARGE_FILE, keys=[KEY])
+    payload = unpacked(path.read_bytes())
+    assert add_signature(path, OTHER.sign)
+    stored = path.read_bytes()
+    assert len(opened(stored).signatures) == 2
+    assert unpacked(stored) == payload
+    verified(stored, OTHER).check_payload()
+
+
+@pytest.mark.parametrize("fault", ["source", "signer", "disk"])
+def test_a_large_build_that_fails_leaves_the_old_bundle_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    path = tmp_path / "b.tar.zst"
+    path.write_bytes(b"old")
+    source = make_source(LARGE_FILE)
+
+    def fail(*_arguments: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if fault == "source":
+        source = replace(source, open_content=fail)
+    if fault == "disk":
+        monkeypatch.setattr(build_module, "append", fail)
+    signers: dict[str, Callable[[bytes], bytes]] = {"signer": fail}
+    with pytest.raises(NoSpace):
+        build_bundle(source, path, signers=[signers.get(fault, KEY.sign)])
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 # --- ordinary tools --------------------------------------------------------------------------------------
@@ -280,8 +376,6 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
         pytest.skip("needs /dev/full")
     with pytest.raises(MachineError, match="ENOENT"):
         build_bundle(make_source({}), tmp_path / "no" / "such" / "x.tar.zst")
-    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OSError, match="No space"):
-        build_module.write_head(full, b"m", [])
 
 
 WRONG = {

@@ -8,6 +8,7 @@ import pytest
 
 from intact.bundle.read import open_bundle
 from intact.bundle.verified import verify
+from intact.bundle.zstdframes import padding_frame
 from intact.model.entries import SymlinkEntry
 from intact.model.errors import BundleRefused
 from intact.model.paths import RelPath
@@ -18,11 +19,16 @@ STORE = store_of(KEY)
 Outcome = tuple[bytes, dict[str, bytes]]
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+@pytest.fixture(scope="module", params=["plain", "padded"])
+def stored(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> bytes:
     files = {"etc/a": b"a" * 700, "etc/" + "ä" * 60: b"\0\1\2", "usr/empty": b""}
     links = [SymlinkEntry(RelPath("usr/l"), "empty")]
-    return make_bundle(tmp_path_factory.mktemp("m"), files, links, keys=[KEY]).read_bytes()
+    made = make_bundle(tmp_path_factory.mktemp("m"), files, links, keys=[KEY]).read_bytes()
+    if request.param == "plain":
+        return made
+    with open_bundle(io.BytesIO(made), "made") as bundle:
+        behind = bundle.head_length
+    return made[:behind] + padding_frame(64) + made[behind:]
 
 
 def outcome(stored: bytes, *, most: int | None = None) -> Outcome | None:

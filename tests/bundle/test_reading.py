@@ -22,7 +22,7 @@ from intact.bundle.manifest_text import parse_manifest
 from intact.bundle.read import open_bundle
 from intact.bundle.tarstream import TarFault, member_header
 from intact.bundle.verified import VerifiedBundle, verify
-from intact.bundle.zstdframes import compress_frame
+from intact.bundle.zstdframes import compress_frame, padding_frame
 from intact.model.entries import FileEntry, SymlinkEntry
 from intact.model.errors import BundleDamaged, IntactError, MachineError, ManifestInvalid, Untrusted
 from intact.model.limits import Limits
@@ -256,6 +256,96 @@ def test_leaving_the_block_closes_the_source(stored: bytes) -> None:
     with open_bundle(source, "b") as bundle:
         assert bundle.manifest_bytes.startswith(b"format = 1")
     assert source.closed
+
+
+# --- what pads the head ---------------------------------------------------------------------------------
+def padded(stored: bytes, padding: bytes) -> bytes:
+    length = opened(stored).head_length
+    return stored[:length] + padding + stored[length:]
+
+
+LENGTHS = [8, 9, 4096, (64 << 10) - 1, 200_000]
+
+
+@pytest.mark.parametrize("most", [None, 1 << 20, 777, 3])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_zeros_behind_the_head_are_passed_over(stored: bytes, length: int, most: int | None) -> None:
+    bundle = opened(padded(stored, padding_frame(length)), most=most)
+    assert bundle.head_length == opened(stored).head_length + length
+    whole = verify(bundle, store_of(KEY), now=0)
+    assert contents_of(whole, set(FILES)) == FILES
+
+
+def test_a_padded_file_on_the_disk_gives_what_is_needed(stored: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "b.tar.zst"
+    path.write_bytes(padded(stored, padding_frame(100_000)))
+    with open_bundle(path, "b") as bundle:
+        whole = verify(bundle, store_of(KEY), now=0)
+        for needed in ({"usr/zzz"}, set(FILES), {"etc/hello.conf"}):
+            assert contents_of(whole, needed) == {path: FILES[path] for path in needed}
+
+
+@pytest.mark.parametrize("most", [None, 777])
+@pytest.mark.parametrize("length", [9, *LENGTHS[2:]])
+def test_nothing_but_zeros_pads_a_head(stored: bytes, length: int, most: int | None) -> None:
+    for at in (8, length // 2 + 4, length - 1):
+        frame = bytearray(padding_frame(length))
+        frame[at] = 1
+        with pytest.raises(BundleDamaged, match="something is hidden behind its head"):
+            opened(padded(stored, bytes(frame)), most=most)
+
+
+@pytest.mark.parametrize("most", [None, 777])
+@pytest.mark.parametrize("left", [8, 9, 100, 99_999])
+def test_a_bundle_that_is_cut_off_in_its_padding_is_refused(
+    stored: bytes, left: int, most: int | None
+) -> None:
+    cut = stored[: opened(stored).head_length] + padding_frame(100_000)[:left]
+    with pytest.raises(BundleDamaged, match="cut off behind its head"):
+        opened(cut, most=most)
+
+
+def test_padding_counts_as_head(stored: bytes) -> None:
+    length = opened(stored).head_length
+    limits = replace(Limits(), head_compressed=length + 1000)
+    bundle = padded(stored, padding_frame(1000))
+    assert open_bundle(io.BytesIO(bundle), "b", limits).head_length == length + 1000
+    with pytest.raises(BundleDamaged, match="takes more bytes than any may"):
+        open_bundle(io.BytesIO(padded(stored, padding_frame(1001))), "b", limits)
+    huge = padding_frame(8)[:4] + b"\xff\xff\xff\xff"
+    with pytest.raises(BundleDamaged, match="takes more bytes than any may"):
+        opened(padded(stored, huge))
+
+
+OTHER_PADDING = {
+    "twice": padding_frame(100) * 2,
+    "another_magic": b"\x51" + padding_frame(100)[1:],
+    "no_frame": bytes(100),
+    "part_of_a_header": padding_frame(8)[:7],
+    "too_short": padding_frame(100)[:-1],
+    "too_long": padding_frame(100) + b"\0",
+}
+
+
+@pytest.mark.parametrize("most", [None, 777])
+@pytest.mark.parametrize("padding", OTHER_PADDING.values(), ids=OTHER_PADDING)
+def test_nothing_else_comes_between_head_and_payload(stored: bytes, padding: bytes, most: int | None) -> None:
+    with pytest.raises(BundleDamaged):
+        verified(padded(stored, padding), KEY, most=most).check_payload()
+
+
+@pytest.mark.parametrize("where", ["end", "middle"])
+def test_padding_elsewhere_is_refused(stored: bytes, where: str) -> None:
+    frames = parse_manifest(opened(stored).manifest_bytes, "b").frames
+    at = len(stored) if where == "end" else len(stored) - frames[-1].compressed
+    with pytest.raises(BundleDamaged):
+        verified(stored[:at] + padding_frame(64) + stored[at:], KEY).check_payload()
+
+
+def test_no_padding_is_shorter_than_its_own_header() -> None:
+    assert padding_frame(8) == b"\x50\x2a\x4d\x18\0\0\0\0"
+    with pytest.raises(ValueError, match="no frame has 7 bytes"):
+        padding_frame(7)
 
 
 # --- the head ---------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """What a trusted publisher signs must still be one whole archive; each lie about the payload has its own refusal."""
 
 import hashlib
-import io
 import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from intact.bundle.build import write_head
+from intact.bundle.build import head_frame
 from intact.bundle.entry_rules import is_privileged
 from intact.bundle.manifest_text import render_manifest
 from intact.bundle.read import open_bundle
@@ -46,9 +45,7 @@ def crafted(stream: bytes, cuts: tuple[int, ...] = (), *, stored_as: bytes | Non
         for piece, stored in zip(pieces, frames, strict=True)
     )
     text = render_manifest(replace(make_source(FILES).manifest, frames=table))
-    target = io.BytesIO()
-    write_head(target, text, [KEY.sign(text)])
-    return target.getvalue() + b"".join(frames)
+    return head_frame(text, [KEY.sign(text)]) + b"".join(frames)
 
 
 def altered(at: int, new: bytes) -> bytes:

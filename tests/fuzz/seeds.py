@@ -9,6 +9,7 @@ from tempfile import mkdtemp
 from intact.bundle.build import build_bundle
 from intact.bundle.manifest_text import parse_manifest, render_manifest
 from intact.bundle.read import open_bundle
+from intact.bundle.zstdframes import padding_frame
 from intact.model.entries import DirectoryEntry, Entry, HardlinkEntry, SymlinkEntry
 from intact.model.hooks import Hook, Moment
 from intact.model.manifest import Relations
@@ -29,6 +30,7 @@ __all__ = [
     "STORE",
     "bundle",
     "manifests",
+    "padded_bundle",
     "scratch",
     "source_manifests",
     "state",
@@ -96,6 +98,15 @@ def bundle() -> bytes:
     files = {"usr/lib/hello": b"hello\n" * 40, "etc/hello.conf": b"a = 1\n", "usr/lib/" + "long" * 40: b"x"}
     place = build_bundle(make_source(files, others), scratch(), signers=[KEY.sign]).path
     return place.read_bytes()
+
+
+@cache
+def padded_bundle() -> bytes:
+    """The same with padding behind its head, as a large one has."""
+    made = bundle()
+    with open_bundle(BytesIO(made), "seed") as opened:
+        behind = opened.head_length
+    return made[:behind] + padding_frame(300) + made[behind:]
 
 
 @cache

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from fuzz import seeds
-from intact.bundle.build import write_head
+from intact.bundle.build import head_frame
 from intact.bundle.canonical_entries import split_canonical
 from intact.bundle.deb import read_deb
 from intact.bundle.head import split_head
@@ -103,9 +103,7 @@ def _bundle(data: bytes) -> bool:
 
 def _signed(manifest: bytes, payload: bytes) -> bool:
     """Give the reader a bundle whose signature is right, so that it looks at what comes after."""
-    stored = BytesIO()
-    write_head(stored, manifest, [seeds.KEY.sign(manifest)])
-    return _bundle(stored.getvalue() + payload)
+    return _bundle(head_frame(manifest, [seeds.KEY.sign(manifest)]) + payload)
 
 
 def _payload_of(bundle: bytes) -> bytes:
@@ -383,7 +381,11 @@ TARGETS: dict[str, Target] = {
         _frame, lambda: (compress_frame(b"hello" * 50, 3),), (b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18")
     ),
     "head": Target(_head, lambda: (_head_seed(),), (b".intact/manifest.toml", b"ustar\x0000")),
-    "bundle": Target(_bundle, lambda: (seeds.bundle(),), (b"\x28\xb5\x2f\xfd",)),
+    "bundle": Target(
+        _bundle,
+        lambda: (seeds.bundle(), seeds.padded_bundle()),
+        (b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"),
+    ),
     "signed manifest": Target(_signed_manifest, seeds.manifests, (*_TOML, *_MANIFEST)),
     "signed payload": Target(_signed_payload, _payload_seed, (b"ustar\x0000", b"././@PaxHeader", b"path=")),
     "manifest": Target(_manifest, seeds.manifests, (*_TOML, *_MANIFEST)),

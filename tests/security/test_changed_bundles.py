@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from intact.bundle.build import write_head
+from intact.bundle.build import head_frame
 from intact.bundle.head import head_bytes
 from intact.bundle.read import open_bundle
 from intact.bundle.zstdframes import compress_frame
@@ -143,7 +143,7 @@ def test_sec_28_the_manifest_decides(target: Target, stored: bytes, tmp_path: Pa
     expected = planned(target, "bundle.tar.zst")
     changed = text.replace(b'path = "etc/a"', b'path = "etc/a", owner = "1"')
     with (tmp_path / "changed").open("wb") as file:
-        write_head(file, changed, [KEY.sign(changed)])
+        file.write(head_frame(changed, [KEY.sign(changed)]))
         file.write(rest)
     target.put((tmp_path / "changed").read_bytes())
     assert planned(target, "bundle.tar.zst")["plan"] != expected["plan"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from intact.bundle.build import write_head
+from intact.bundle.build import head_frame
 from intact.bundle.read import open_bundle
 from intact.model.errors import Conflict
 from intact.operations.install import install
@@ -83,7 +83,7 @@ def test_sig_5_an_invalid_signature_by_a_trusted_key_is_fatal_beside_a_right_one
         signatures = [one.signatures[0], two.signatures[0]]
     payload = (several.place / first).read_bytes()[head_length:]
     with (several.place / "forged.tar.zst").open("wb") as out:
-        write_head(out, manifest, signatures)
+        out.write(head_frame(manifest, signatures))
         out.write(payload)
     refused = several("install", "forged.tar.zst")
     assert (refused.code, "the bundle was altered" in refused.err) == (3, True)

@@ -1,14 +1,18 @@
 """Acts. How does a package become a bundle, the same bytes every time?
 
-1. The payload is compressed frame by frame into a scratch file beside the output, so memory stays bounded.
+1. The payload is compressed frame by frame onto the disk, so memory stays bounded.
 2. The frame table and the digests of what was packed go into the manifest, it is signed, and both become frame 0.
-3. Frame 0 and the payload are written under a temporary name, synced, and renamed.
+3. Frame 0 and the payload are together under a temporary name, synced, and renamed.
+
+How long frame 0 will be is known at the end only. Where room for the longest is next to nothing beside the content, the
+payload is written behind that much room, and what remains of it is padded; else it is written into a scratch file, and
+copied. Which of the two, and how much room, depends on what is built alone: the bytes are the same everywhere.
 """
 
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -16,28 +20,36 @@ from typing import BinaryIO
 from intact.bundle.head import head_bytes
 from intact.bundle.manifest_text import parse_manifest, render_manifest
 from intact.bundle.package import PackageSource
-from intact.bundle.packing import pack
+from intact.bundle.packing import most_frames, pack
 from intact.bundle.zstdframes import (
+    LEAST_PADDING,
     MOST_HEADER_BYTES,
     FrameFault,
     GrowingFrame,
+    compress_bound,
     compress_frame,
+    padding_frame,
     parse_frame_header,
 )
 from intact.model.entries import FileEntry
 from intact.model.errors import ManifestInvalid, machine_error
 from intact.model.limits import DEFAULT_LIMITS
-from intact.model.manifest import PackageIdentity
+from intact.model.manifest import Manifest, PackageIdentity
 from intact.model.values import dataclass
-from intact.system.hostfiles import append_file, replace_file, scratch_file
+from intact.system.hostfiles import append, append_file, replace_file, scratch_file
 from intact.system.workers import Beside
 
-__all__ = ["BuiltBundle", "build_bundle", "write_head"]
+__all__ = ["BuiltBundle", "build_bundle", "head_frame"]
 
 Signer = Callable[[bytes], bytes]
 
 _LARGE_MANIFEST = 1 << 20  # the highest level would take seconds
 _HASHED = 1 << 20
+_BLOCK = 4 << 10
+_NEXT_TO_NOTHING = 1000  # the content has as many times the bytes
+_FRAME_LINE = 128  # bytes that a frame takes in the manifest, at the most
+_DIGEST = 64
+_MEMBER = 1 << 10  # header and padding of a member of frame 0
 _HEAD_LEVEL = 19
 _HEAD_FALLBACK_LEVELS = (-5, -100)
 
@@ -84,33 +96,72 @@ def build_bundle(
         MachineError: something could not be read or written.
     """
     path = _output_path(source.manifest.identity, output)
-    with scratch_file(path.parent) as payload:
-        try:
-            manifest = pack(source, payload, level, progress)
-        except OSError as error:
-            raise machine_error("build", error, str(path)) from error
+    room = _room_for_head(source, len(signers))
+
+    def head(manifest: Manifest) -> bytes:
         text = render_manifest(manifest)
         parse_manifest(text, str(path))  # what we would refuse to install is not published
-        with replace_file(path) as file:
-            write_head(file, text, [sign(text) for sign in signers])
+        return head_frame(text, [sign(text) for sign in signers])
+
+    with ExitStack() as stack:
+        if room is None:
+            payload = stack.enter_context(scratch_file(path.parent))
+            manifest = _packed(path, source, payload.write, level, progress)
+            first = head(manifest)
+            file = stack.enter_context(replace_file(path))
+            file.write(first)
             digest = _copy_payload(payload, file, digested=digested)
-            size = file.tell()
+        else:
+            file = stack.enter_context(replace_file(path))
+            file.seek(room)
+            manifest = _packed(path, source, partial(append, file), level, progress)
+            first = head(manifest)
+            file.seek(0)
+            file.write(first + padding_frame(room - len(first)))
+            digest = _digest(file) if digested else None
+        size = file.seek(0, os.SEEK_END)
     content = sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry))
     return BuiltBundle(path, manifest.identity, size, content, len(manifest.frames), digest)
 
 
-def write_head(file: BinaryIO, manifest: bytes, signatures: Sequence[bytes]) -> None:
-    """Write frame 0, at a level at which no reader takes it for a decompression bomb.
+def _room_for_head(source: PackageSource, signers: int) -> int | None:
+    """Return the most bytes that frame 0 and its padding can take; None if that is more than next to nothing."""
+    files = [entry for entry in source.manifest.entries if isinstance(entry, FileEntry)]
+    manifest = len(render_manifest(source.manifest)) + sum(_DIGEST - len(entry.digest) for entry in files)
+    manifest += most_frames(source) * _FRAME_LINE
+    most = compress_bound(manifest + _MEMBER + signers * (DEFAULT_LIMITS.signature + _MEMBER)) + LEAST_PADDING
+    room = -(-most // _BLOCK) * _BLOCK
+    return room if room * _NEXT_TO_NOTHING <= sum(entry.size for entry in files) else None
+
+
+def _packed(
+    path: Path,
+    source: PackageSource,
+    write: Callable[[bytes], object],
+    level: int,
+    progress: Callable[[int], None],
+) -> Manifest:
+    try:
+        return pack(source, write, level, progress)
+    except OSError as error:
+        raise machine_error("build", error, str(path)) from error
+
+
+def head_frame(manifest: bytes, signatures: Sequence[bytes]) -> bytes:
+    """Return frame 0, at a level at which no reader takes it for a decompression bomb.
 
     Raises:
-        ManifestInvalid: there is no such level.
+        ManifestInvalid: there is no such level, or a signature is longer than readers accept.
     """
+    if any(len(armor) > DEFAULT_LIMITS.signature for armor in signatures):
+        raise ManifestInvalid(
+            f"a signature has more than {DEFAULT_LIMITS.signature} bytes", remedy="sign it with another key"
+        )
     content = head_bytes(manifest, signatures)
     for level in (_HEAD_LEVEL if len(manifest) < _LARGE_MANIFEST else 3, *_HEAD_FALLBACK_LEVELS):
         frame = compress_frame(content, level)
         if _is_accepted(frame):
-            file.write(frame)
-            return
+            return frame
     raise ManifestInvalid(
         "the manifest repeats itself so much that readers take it for a decompression bomb",
         remedy="look for large extended attributes",
@@ -147,6 +198,13 @@ def _copy_payload(payload: BinaryIO, file: BinaryIO, *, digested: bool) -> str |
         beside.begin(partial(_hash_all, payload.fileno(), state.update))
         append_file(payload, file)
         beside.finish()
+    return state.hexdigest()
+
+
+def _digest(file: BinaryIO) -> str:
+    file.flush()
+    state = hashlib.sha256()
+    _hash_all(file.fileno(), state.update)
     return state.hexdigest()
 
 

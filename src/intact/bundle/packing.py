@@ -12,7 +12,7 @@ from functools import partial
 from typing import BinaryIO
 
 from intact.bundle.package import UNREAD, PackageSource
-from intact.bundle.tarstream import END_OF_ARCHIVE, TarFault, member_header, padding
+from intact.bundle.tarstream import END_OF_ARCHIVE, TarFault, member_header, padding, stream_length
 from intact.bundle.zstdframes import compress_frame
 from intact.model.entries import Digest, FileEntry
 from intact.model.errors import IntactError, ManifestInvalid, machine_error
@@ -21,7 +21,7 @@ from intact.model.paths import RelPath
 from intact.model.values import replace
 from intact.system.workers import Beside, in_order
 
-__all__ = ["SourceChanged", "pack"]
+__all__ = ["SourceChanged", "most_frames", "pack"]
 
 Piece = bytes | memoryview
 
@@ -33,8 +33,13 @@ class SourceChanged(IntactError):
     """A file was written to, touched or replaced while the bundle was being built from it."""
 
 
-def pack(source: PackageSource, payload: BinaryIO, level: int, progress: Callable[[int], None]) -> Manifest:
+def pack(
+    source: PackageSource, write: Callable[[bytes], object], level: int, progress: Callable[[int], None]
+) -> Manifest:
     """Write the payload, and return the manifest with its frames and the digests of what is in them.
+
+    Args:
+        write: called with one frame after the other.
 
     Raises:
         SourceChanged: a file is not, or not any longer, what its entry was made from.
@@ -47,13 +52,19 @@ def pack(source: PackageSource, payload: BinaryIO, level: int, progress: Callabl
         with closing(in_order(works)) as made:  # on all processors
             frames = []
             for stored, frame in made:
-                payload.write(stored)
+                write(stored)
                 frames.append(frame)
         entries = tuple(
             replace(entry, digest=stream.digests[entry.path]) if isinstance(entry, FileEntry) else entry
             for entry in source.manifest.entries
         )
     return replace(source.manifest, entries=entries, frames=tuple(frames))
+
+
+def most_frames(source: PackageSource) -> int:
+    """Return a number that the frames of the payload do not exceed; it depends on the sizes of the files alone."""
+    files = (entry for entry in source.manifest.entries if isinstance(entry, FileEntry))
+    return stream_length(files) // _SMALL_FRAME + 1
 
 
 def _make_frame(pieces: tuple[Piece, ...], level: int) -> tuple[bytes, Frame]:

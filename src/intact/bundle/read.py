@@ -17,10 +17,12 @@ from typing import BinaryIO
 from intact.bundle.head import split_head
 from intact.bundle.tarstream import TarFault
 from intact.bundle.zstdframes import (
+    LEAST_PADDING,
     MOST_HEADER_BYTES,
     ZSTD_MAGIC,
     FrameFault,
     GrowingFrame,
+    padding_length,
     parse_frame_header,
 )
 from intact.model.errors import BundleDamaged, machine_error
@@ -47,7 +49,7 @@ class UnverifiedBundle:
         name: what messages call it.
         manifest_bytes: exactly as stored; not parsed.
         signatures: armored, one signer each.
-        head_length: bytes that frame 0 takes in the file.
+        head_length: bytes that frame 0 takes in the file, with what pads it.
     """
 
     def __init__(
@@ -233,7 +235,35 @@ def _read_head(stream: BinaryIO, name: str, limits: Limits, *, is_file: bool) ->
         head = split_head(frame.content(), limits)
     except (FrameFault, TarFault) as fault:
         raise damaged(name, f"the head of the bundle is not in order: {fault}") from fault
-    return UnverifiedBundle(name, head, stream, frame.unused, frame.fed, is_file=is_file)
+    padding, rest = _padding(stream, frame.unused, name, limits.head_compressed - frame.fed)
+    return UnverifiedBundle(name, head, stream, rest, frame.fed + padding, is_file=is_file)
+
+
+def _padding(stream: BinaryIO, rest: bytes, name: str, most: int) -> tuple[int, bytes]:
+    """Pass over what pads the head, which can only be zeros; return its length, and what was read behind it.
+
+    Args:
+        rest: what was read behind frame 0.
+        most: bytes that it may have.
+    """
+    while len(rest) < LEAST_PADDING and (chunk := _read(stream, _CHUNK, name)):
+        rest += chunk
+    length = padding_length(rest)
+    if not length:
+        return 0, rest
+    if length > most:
+        raise damaged(name, "its head takes more bytes than any may")
+    zeros, rest = rest[LEAST_PADDING:length], rest[length:]
+    left = length - LEAST_PADDING - len(zeros)
+    while not zeros.strip(b"\0"):
+        if not left:
+            return length, rest
+        chunk = _read(stream, _CHUNK, name)
+        if not chunk:
+            raise damaged(name, "it is cut off behind its head")
+        zeros, rest = chunk[:left], chunk[left:]
+        left -= len(zeros)
+    raise damaged(name, "something is hidden behind its head")
 
 
 def _what_it_is(start: bytes) -> str:

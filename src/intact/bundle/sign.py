@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from intact.bundle.build import write_head
+from intact.bundle.build import head_frame
 from intact.bundle.read import damaged, open_bundle
 from intact.model.errors import machine_error
 from intact.model.limits import DEFAULT_LIMITS
@@ -37,7 +37,7 @@ def add_signature(path: Path, signer: Callable[[bytes], bytes]) -> bool:
         mode = path.stat().st_mode & 0o777
         with path.open("rb") as old, replace_file(path, mode) as new:
             old.seek(head_length)
-            write_head(new, manifest, [*signatures, armor])
+            new.write(head_frame(manifest, [*signatures, armor]))
             shutil.copyfileobj(old, new, 1 << 20)
     except OSError as error:
         raise machine_error("sign", error, str(path)) from error

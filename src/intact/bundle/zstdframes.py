@@ -13,6 +13,7 @@ from intact.model.values import dataclass
 
 __all__ = [
     "LARGEST_WINDOW",
+    "LEAST_PADDING",
     "MOST_HEADER_BYTES",
     "ZSTD_MAGIC",
     "FrameFault",
@@ -21,14 +22,18 @@ __all__ = [
     "compress_bound",
     "compress_frame",
     "decompress_frame",
+    "padding_frame",
+    "padding_length",
     "parse_frame_header",
 ]
 
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 MOST_HEADER_BYTES: Final = 18
+LEAST_PADDING: Final = 8
 LARGEST_WINDOW: Final = 8 << 20
 _LEAST_HEADER_BYTES: Final = 6
 _WINDOW_LOG: Final = 23
+_SKIPPABLE_MAGIC: Final = b"\x50\x2a\x4d\x18"
 
 # One byte of input can make 128 KiB of output (an RLE block has four); 256 bytes make 8 MiB at most.
 _SLICE: Final = 256
@@ -116,6 +121,21 @@ def compress_frame(content: bytes | bytearray | memoryview, level: int) -> bytes
         write_dict_id=False,
     )
     return zstandard.ZstdCompressor(compression_params=parameters).compress(content)
+
+
+def padding_frame(length: int) -> bytes:
+    """Return a frame of `length` bytes, 8 at least, that every decoder passes over (RFC 8878, 3.1.2); it holds zeros."""
+    if length < LEAST_PADDING:
+        raise ValueError(f"no frame has {length} bytes")
+    content = length - LEAST_PADDING
+    return _SKIPPABLE_MAGIC + content.to_bytes(4, "little") + bytes(content)
+
+
+def padding_length(start: bytes) -> int:
+    """Return how long the frame is that begins with these bytes, 8 at least, if it is one to be passed over; else 0."""
+    if len(start) < LEAST_PADDING or not start.startswith(_SKIPPABLE_MAGIC):
+        return 0
+    return LEAST_PADDING + int.from_bytes(start[4:LEAST_PADDING], "little")
 
 
 def decompress_frame(frame: bytes, size: int) -> bytes:

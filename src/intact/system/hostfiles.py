@@ -16,6 +16,7 @@ from intact.system import syscalls
 from intact.system.destinations import obstacle
 
 __all__ = [
+    "append",
     "append_file",
     "refusal_to_write",
     "remove_scratch",
@@ -65,8 +66,19 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
         raise
 
 
+def append(file: BinaryIO, content: bytes | memoryview) -> None:
+    """Write to a new file; the disk begins meanwhile, so that the sync at its end waits less.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    file.write(content)
+    file.flush()
+    syscalls.start_write_back(file.fileno())
+
+
 def append_file(source: BinaryIO, target: BinaryIO) -> None:
-    """Copy all of a file behind what a new one has; the disk begins meanwhile, so that the sync at its end waits less.
+    """Copy all of a file behind what a new one has.
 
     Raises:
         OSError: something could not be read or written.
@@ -76,9 +88,7 @@ def append_file(source: BinaryIO, target: BinaryIO) -> None:
     piece = memoryview(bytearray(_COPIED))  # the same memory again and again: quicker than copy_file_range(2)
     at = 0
     while count := os.preadv(source.fileno(), [piece], at):
-        target.write(piece[:count])
-        target.flush()
-        syscalls.start_write_back(target.fileno())
+        append(target, piece[:count])
         at += count
 
 
