@@ -9,9 +9,10 @@ file its digest.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import final
 
 from intact.bundle.entry_rules import is_privileged
@@ -93,15 +94,15 @@ class VerifiedBundle:
             self._bundle.begin_again()
         wanted = [span for span in self._read.spans() if span.entry.path in needed]
         end = sum(frame.size for frame in self.manifest.frames) - len(END_OF_ARCHIVE)
-        pieces = [(span.start, span.end) for span in wanted]
-        if not wanted or wanted[-1].end == end:
-            pieces.append((end, end + len(END_OF_ARCHIVE)))
+        is_end_wanted = not wanted or wanted[-1].end == end
+        marker = [(end, end + len(END_OF_ARCHIVE))] if is_end_wanted else []
+        pieces = chain(((span.start, span.end) for span in wanted), marker)
         with (
             closing(_PayloadStream(self._bundle, self.manifest.frames, pieces)) as stream,
             closing(Beside()) as beside,
         ):
             yield from self._files(stream, wanted, beside)
-            if pieces[-1][0] == end:
+            if is_end_wanted:
                 stream.seek(end)
                 if stream.take(len(END_OF_ARCHIVE)) != END_OF_ARCHIVE:
                     raise damaged(self.name, "the archive does not end with zeros")
@@ -172,7 +173,7 @@ class _PayloadStream:
     """
 
     def __init__(
-        self, bundle: UnverifiedBundle, frames: tuple[Frame, ...], pieces: Sequence[tuple[int, int]]
+        self, bundle: UnverifiedBundle, frames: tuple[Frame, ...], pieces: Iterable[tuple[int, int]]
     ) -> None:
         """Begin.
 
@@ -255,7 +256,7 @@ class _PayloadStream:
             raise damaged(self._bundle.name, "something follows the end of the bundle")
 
 
-def _overlapping(frames: Iterable[Frame], pieces: Sequence[tuple[int, int]]) -> Iterator[int]:
+def _overlapping(frames: Iterable[Frame], pieces: Iterable[tuple[int, int]]) -> Iterator[int]:
     """Number the frames that hold a part of one of the pieces."""
     left = iter(pieces)
     piece = next(left, None)

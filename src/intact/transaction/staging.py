@@ -36,7 +36,7 @@ from intact.transaction.journal import Record
 from intact.transaction.opening import OpenTransaction
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import Step, TransactionPlan, plan_pieces
-from intact.transaction.unpacking import Progress, Target, Unpacking, unpack
+from intact.transaction.unpacking import Progress, unpack
 
 __all__ = ["StagedTransaction", "StagingTree", "seal", "stage_objects"]
 
@@ -214,18 +214,12 @@ def _stage_from_bundles(
     bundles: Sequence[VerifiedBundle],
     progress: Progress,
 ) -> None:
-    needed: list[dict[RelPath, list[Target]]] = [{} for _ in bundles]
-    for location, new in objects:
-        if isinstance(new, NewFile) and isinstance(new.content, BundleContent):
-            target = (location, tree.places[location], new)
-            needed[new.content.bundle].setdefault(new.content.entry, []).append(target)
-    files = [
-        Unpacking(number, entry.path, targets)
-        for number, bundle in enumerate(bundles)
-        for entry in bundle.manifest.entries
-        if (targets := needed[number].get(entry.path)) is not None
-    ]
-    tree.inodes.update(unpack(disk, bundles, files, progress))
+    targets = (
+        (location, new)
+        for location, new in objects
+        if isinstance(new, NewFile) and isinstance(new.content, BundleContent)
+    )
+    tree.inodes.update(unpack(disk, bundles, targets, tree.places, progress))
 
 
 def _stage_links(
