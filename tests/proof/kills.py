@@ -1,8 +1,11 @@
 """Acts. SIGKILL before each system call that changes something, and once more in the recovery from it."""
 
 from collections import Counter
+from dataclasses import replace
 
-from proof.examine import all_or_nothing, half_done
+from intact.operations.recovering import interrupted
+from intact.transaction.phases import Phase
+from proof.examine import Expectation, all_or_nothing, half_done
 from proof.listener import Call
 from proof.stage import Stage
 from proof.supervise import CONTINUE, KILL, KILL_CALLER, Ended, Policy, count_calls, run_pkg, supervised
@@ -53,11 +56,21 @@ def _killed(stage: Stage, number: str, whom: int = KILL) -> tuple[Workshop, Ende
     return workshop, ended, found
 
 
-def _recovered(stage: Stage, workshop: Workshop, way: str = "") -> tuple[str, list[str]]:
+def _recovered(
+    stage: Stage, workshop: Workshop, way: str = "", expected: Expectation | None = None
+) -> tuple[str, list[str]]:
     ended = run_pkg(recovery_of(workshop, way), stage.place)
     if ended.code != 0:
         return "broken", [f"`pkg recover` ended with {ended.code}: {ended.said.strip()}"]
-    return all_or_nothing(workshop, stage.expected)
+    return all_or_nothing(workshop, expected or stage.expected)
+
+
+def _kept(stage: Stage, killed: Workshop) -> Expectation:
+    """Say what a recovery forward may end in: what no hook has confirmed, a person keeps by that."""
+    with killed.opened() as root:
+        is_provisional = any(one.phase is Phase.PROVISIONAL for one in interrupted(root))
+    between = stage.expected.between
+    return replace(stage.expected, new=between) if is_provisional and between is not None else stage.expected
 
 
 def _may_refuse(stage: Stage, way: str, code: int | None) -> bool:
@@ -81,6 +94,7 @@ def try_twice(scene: Scene, stage: Stage, state: str) -> Verdict:
     outcomes: Counter[str] = Counter()
     violations = list(found)
     for way in _WAYS:
+        expected = _kept(stage, killed) if way == "--forward" else stage.expected
         second = 0
         ended_by_itself = False
         while not ended_by_itself:
@@ -91,7 +105,7 @@ def try_twice(scene: Scene, stage: Stage, state: str) -> Verdict:
             more = half_done(workshop, stage.expected, may_blink=stage.may_blink)
             if ended.code not in {None, 0} and not _may_refuse(stage, way, ended.code):
                 more.append(f"the recovery ended with {ended.code}: {ended.said.strip()}")
-            outcome, last = _recovered(stage, workshop)
+            outcome, last = _recovered(stage, workshop, expected=expected)
             outcomes[outcome] += 1
             violations += [f"{way or '--automatic'} {second}: {one}" for one in (*more, *last)]
     return Verdict(scene, state, sum(outcomes.values()), outcomes, tuple(violations))
