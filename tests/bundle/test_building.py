@@ -1,6 +1,7 @@
 """A bundle is a function of its inputs, appears whole or not at all, and ordinary tools can open it."""
 
 import errno
+import fcntl
 import hashlib
 import io
 import os
@@ -8,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -26,9 +28,11 @@ from intact.bundle.tarstream import END_OF_ARCHIVE, member_header, padding
 from intact.bundle.zstdframes import decompress_frame, padding_frame
 from intact.model.entries import DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.errors import BundleDamaged, MachineError, ManifestInvalid, NoSpace
+from intact.model.limits import Limits
 from intact.model.paths import RelPath
 from intact.model.versions import Version
 from intact.system import workers
+from intact.trust.keys import SigningKey
 from support.bundle_parts import MTIME, fixed_key, make_bundle, make_source, opened, verified
 
 KEY, OTHER = fixed_key(1), fixed_key(2)
@@ -173,6 +177,81 @@ def test_a_signature_that_no_reader_would_accept_is_not_written(tmp_path: Path) 
         with pytest.raises(ManifestInvalid, match="signature has more than 4096 bytes"):
             build_bundle(make_source(files), tmp_path, signers=[lambda _text: bytes(4097)])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("files", [FILES, LARGE_FILE], ids=["small", "large"])
+def test_more_signatures_than_readers_accept_are_refused_before_anything_is_packed(
+    tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    keys = [fixed_key(number) for number in range(1, 18)]
+    packed: list[int] = []
+    with pytest.raises(ManifestInvalid, match="there are 17 signatures, and readers accept 16"):
+        build_bundle(make_source(files), tmp_path, signers=[key.sign for key in keys], progress=packed.append)
+    assert (packed, list(tmp_path.iterdir())) == ([], [])
+    path = build_bundle(make_source(files), tmp_path, signers=[key.sign for key in keys[:16]]).path
+    assert len(verified(path.read_bytes(), keys[15]).approval.signers) == 1
+
+
+def test_a_head_that_no_reader_would_accept_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_module, "DEFAULT_LIMITS", replace(Limits(), head_compressed=999))
+    with pytest.raises(ManifestInvalid, match="bytes compressed, and readers accept 999"):
+        head_frame(noise(2000), [])
+
+
+def test_who_signs_at_the_same_time_waits_and_no_signature_is_lost(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, FILES)
+    payload = unpacked(path.read_bytes())
+    keys = [fixed_key(number) for number in range(1, 9)]
+
+    def sign(key: SigningKey) -> None:
+        assert add_signature(path, key.sign)
+
+    threads = [threading.Thread(target=sign, args=(key,)) for key in keys]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stored = path.read_bytes()
+    assert len(opened(stored).signatures) == 8
+    assert unpacked(stored) == payload
+    verified(stored, keys[0]).check_payload()
+
+
+def test_a_bundle_that_is_replaced_while_it_is_signed_is_not_mixed_with_the_other(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, {"usr/a": noise(5000)}, keys=[KEY])
+    aside = make_bundle(tmp_path / "other", {"usr/b": noise(9000, 2)}, keys=[KEY])
+    other = aside.read_bytes()
+    signed: list[bytes] = []
+    holding = path.open("rb")
+    fcntl.flock(holding, fcntl.LOCK_EX)
+
+    def sign() -> None:
+        def signer(text: bytes) -> bytes:
+            signed.append(text)
+            return OTHER.sign(text)
+
+        assert add_signature(path, signer)
+
+    thread = threading.Thread(target=sign)
+    thread.start()
+    time.sleep(0.1)
+    assert signed == []
+    aside.rename(path)
+    holding.close()
+    thread.join()
+    stored = path.read_bytes()
+    assert signed == [opened(other).manifest_bytes]
+    assert opened(stored).signatures[:1] == opened(other).signatures
+    verified(stored, OTHER).check_payload()
+
+
+def test_what_a_link_names_is_signed_and_the_link_stays(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, FILES, keys=[KEY])
+    link = tmp_path / "latest.tar.zst"
+    link.symlink_to(path.name)
+    assert add_signature(link, OTHER.sign)
+    assert link.is_symlink()
+    assert len(opened(path.read_bytes()).signatures) == 2
 
 
 # --- where the head is next to nothing, the payload is written behind room for it --------------------------
@@ -450,7 +529,7 @@ def test_a_disk_that_fails_while_signing_keeps_the_old_bundle(
     def fail(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("intact.bundle.sign.shutil.copyfileobj", fail)
+    monkeypatch.setattr("intact.bundle.sign.head_frame", fail)
     with pytest.raises(NoSpace):
         add_signature(path, KEY.sign)
     monkeypatch.setattr(Path, "stat", fail)

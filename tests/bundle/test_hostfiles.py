@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from intact.model.errors import MachineError, NoSpace
+from intact.system import hostfiles
 from intact.system.hostfiles import append_file, replace_file, scratch_file, write_new_file
 
 
@@ -37,8 +38,7 @@ def test_the_mode_holds_under_any_umask(tmp_path: Path) -> None:
     try:
         with replace_file(tmp_path / "x") as file:
             file.write(b"x")
-            inside = [one for one in tmp_path.iterdir()]  # noqa: C416  a list that stays
-            assert [stat.S_IMODE(one.stat().st_mode) for one in inside] == [0o600]
+            assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == 0o600
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o644
@@ -170,6 +170,30 @@ def test_a_copy_that_a_full_disk_ends_is_an_error(tmp_path: Path) -> None:
         source.write(b"x")
         with pytest.raises(OSError, match="No space"):
             append_file(source, target)
+
+
+def test_a_new_file_has_no_name_before_it_is_whole(tmp_path: Path) -> None:
+    with replace_file(tmp_path / "x") as file:
+        file.write(b"new")
+        assert list(tmp_path.iterdir()) == []
+    assert (tmp_path / "x").read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "x"]
+
+
+@pytest.mark.parametrize("refused", ["O_TMPFILE", "proc"])
+def test_where_no_file_can_be_nameless_it_has_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    if refused == "O_TMPFILE":
+        monkeypatch.setattr(hostfiles, "_NAMELESS", os.O_RDWR)  # EISDIR, as an old filesystem says it
+    else:
+        monkeypatch.setattr(os.path, "exists", lambda _path: False)
+    with replace_file(tmp_path / "x") as file:
+        file.write(b"new")
+        (temporary,) = tmp_path.iterdir()
+        assert temporary.name.endswith(".tmp")
+    assert (tmp_path / "x").read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "x"]
 
 
 def test_a_scratch_file_has_no_name(tmp_path: Path) -> None:

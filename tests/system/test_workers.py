@@ -3,6 +3,7 @@
 import ctypes
 import resource
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
@@ -142,6 +143,24 @@ def test_work_beside_is_done_in_its_order() -> None:
             beside.begin(partial(done.append, number))
         beside.finish()
         assert done == list(range(100))
+
+
+@pytest.mark.parametrize("counts", [(2, 2, 1, 1), (1, 2, 2, 1), (2, 1, 2, 1), (1, 1, 2, 2)])
+def test_work_beside_keeps_its_order_when_processors_come_and_go(
+    monkeypatch: pytest.MonkeyPatch, counts: tuple[int, ...]
+) -> None:
+    done: list[int] = []
+
+    def slow(number: int) -> None:
+        time.sleep(0.02)
+        done.append(number)
+
+    with closing(Beside()) as beside:
+        for number, count in enumerate(counts):
+            monkeypatch.setattr(workers, "processors", lambda count=count: count)
+            beside.begin(partial(slow, number))
+        beside.finish()
+    assert done == [*range(len(counts))]
 
 
 def test_the_owner_goes_on_while_work_is_done_beside() -> None:

@@ -95,6 +95,7 @@ def build_bundle(
         ManifestInvalid: an installer would refuse the result.
         MachineError: something could not be read or written.
     """
+    _insist_on_room(len(signers))
     path = _output_path(source.manifest.identity, output)
     room = _room_for_head(source, len(signers))
 
@@ -127,11 +128,14 @@ def build_bundle(
 def _room_for_head(source: PackageSource, signers: int) -> int | None:
     """Return the most bytes that frame 0 and its padding can take; None if that is more than next to nothing."""
     files = [entry for entry in source.manifest.entries if isinstance(entry, FileEntry)]
+    content = sum(entry.size for entry in files)
+    if len(source.manifest.entries) * _DIGEST * _NEXT_TO_NOTHING > content:  # to look closer would cost time
+        return None
     manifest = len(render_manifest(source.manifest)) + sum(_DIGEST - len(entry.digest) for entry in files)
     manifest += most_frames(source) * _FRAME_LINE
     most = compress_bound(manifest + _MEMBER + signers * (DEFAULT_LIMITS.signature + _MEMBER)) + LEAST_PADDING
     room = -(-most // _BLOCK) * _BLOCK
-    return room if room * _NEXT_TO_NOTHING <= sum(entry.size for entry in files) else None
+    return room if room * _NEXT_TO_NOTHING <= content else None
 
 
 def _packed(
@@ -153,6 +157,7 @@ def head_frame(manifest: bytes, signatures: Sequence[bytes]) -> bytes:
     Raises:
         ManifestInvalid: there is no such level, or a signature is longer than readers accept.
     """
+    _insist_on_room(len(signatures))
     if any(len(armor) > DEFAULT_LIMITS.signature for armor in signatures):
         raise ManifestInvalid(
             f"a signature has more than {DEFAULT_LIMITS.signature} bytes", remedy="sign it with another key"
@@ -160,12 +165,25 @@ def head_frame(manifest: bytes, signatures: Sequence[bytes]) -> bytes:
     content = head_bytes(manifest, signatures)
     for level in (_HEAD_LEVEL if len(manifest) < _LARGE_MANIFEST else 3, *_HEAD_FALLBACK_LEVELS):
         frame = compress_frame(content, level)
+        if len(frame) > DEFAULT_LIMITS.head_compressed:
+            raise ManifestInvalid(
+                f"the manifest takes {len(frame)} bytes compressed, and readers accept {DEFAULT_LIMITS.head_compressed}",
+                remedy="divide the package into several",
+            )
         if _is_accepted(frame):
             return frame
     raise ManifestInvalid(
         "the manifest repeats itself so much that readers take it for a decompression bomb",
         remedy="look for large extended attributes",
     )
+
+
+def _insist_on_room(signatures: int) -> None:
+    if signatures > DEFAULT_LIMITS.signatures:
+        raise ManifestInvalid(
+            f"there are {signatures} signatures, and readers accept {DEFAULT_LIMITS.signatures}",
+            remedy="sign with fewer keys",
+        )
 
 
 def _is_accepted(frame: bytes) -> bool:

@@ -75,6 +75,9 @@ def read_deb(path: Path) -> Iterator[PackageSource]:
             zlib.error,
             zstandard.ZstdError,
             ValueError,
+            OverflowError,  # a time that is no number
+            RecursionError,  # thousands of long names, one after the other
+            MemoryError,
         ) as error:
             raise damaged(name, f"this is not a Debian package in order: {error}") from error
         except OSError as error:
@@ -206,15 +209,17 @@ def _shown(text: str) -> str:
 
 def _settled(link: HardlinkEntry, entries: dict[RelPath, Entry]) -> Entry:
     """Lead a link to the file that it means, over other links; one to a symbolic link becomes the same symbolic link."""
-    target = link.target
-    for _ in entries:  # no chain is longer, and a circle ends here, too
-        found = entries.get(target)
+    chain = [link]
+    seen = {link.path}
+    while isinstance(found := entries.get(chain[-1].target), HardlinkEntry) and found.path not in seen:
+        chain.append(found)
+        seen.add(found.path)
+    for one in chain:  # all of them, so that no chain is gone along twice
         if isinstance(found, SymlinkEntry):
-            return SymlinkEntry(link.path, found.target, found.owner, found.group)
-        if not isinstance(found, HardlinkEntry):
-            break
-        target = found.target
-    return HardlinkEntry(link.path, target)
+            entries[one.path] = SymlinkEntry(one.path, found.target, found.owner, found.group)
+        else:
+            entries[one.path] = HardlinkEntry(one.path, chain[-1].target)
+    return entries[link.path]
 
 
 def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo, path: RelPath, contents: _Contents) -> Entry:

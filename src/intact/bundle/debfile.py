@@ -24,6 +24,9 @@ _AR_MAGIC = b"!<arch>\n"
 _HEADER = 60
 # One zstd block has at least 4 bytes and at most 128 KiB of content: 1 KiB of input is at most 32 MiB of output.
 _ZSTD_INPUT = 1 << 10
+_XZ_INPUT = 1 << 16
+_XZ_OUTPUT = 1 << 20
+_XZ_MEMORY = 128 << 20  # `xz -9` wants 65 MiB
 
 
 class Slice(io.RawIOBase):
@@ -126,7 +129,7 @@ def decompressed(part: Part, name: str) -> BinaryIO:
         case ".gz":
             return cast("BinaryIO", gzip.GzipFile(fileobj=stored, mode="rb"))
         case ".xz" | ".lzma":
-            return cast("BinaryIO", lzma.LZMAFile(stored))
+            return io.BufferedReader(_Pieces(_xz_pieces(stored)))
         case ".bz2":
             return cast("BinaryIO", bz2.BZ2File(stored))
         case ".zst":
@@ -148,6 +151,23 @@ def _zstd_pieces(stored: BinaryIO) -> Iterator[bytes]:
             if not fed:
                 raise EOFError("the zstd stream is cut off")
         fed = frame.unused_data or stored.read(_ZSTD_INPUT)
+
+
+def _xz_pieces(stored: BinaryIO) -> Iterator[bytes]:
+    """Decompress stream after stream, none of which may want more memory than the highest level of xz does."""
+    fed = stored.read(_XZ_INPUT)
+    while fed:
+        stream = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+        while True:
+            yield stream.decompress(fed, _XZ_OUTPUT)
+            if stream.eof:
+                break
+            fed = stored.read(_XZ_INPUT) if stream.needs_input else b""
+            if stream.needs_input and not fed:
+                raise EOFError("the xz stream is cut off")
+        fed = stream.unused_data.lstrip(b"\0")  # between streams there may be zeros
+        while not fed and (more := stored.read(_XZ_INPUT)):
+            fed = more.lstrip(b"\0")
 
 
 class _Pieces(io.RawIOBase):

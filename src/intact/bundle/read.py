@@ -75,6 +75,15 @@ class UnverifiedBundle:
         """Tell whether `begin_again` is possible: a file can, a pipe cannot."""
         return self._offset is not None
 
+    def hold(self, path: Path) -> bool:
+        """Wait until nobody else holds the file; then tell whether it is still the one that stands at `path`."""
+        with suppress(OSError):  # a filesystem without locks
+            fcntl.flock(self._stream.fileno(), fcntl.LOCK_EX)
+        try:
+            return os.path.samestat(os.fstat(self._stream.fileno()), path.stat())
+        except OSError as error:
+            raise machine_error("look", error, str(path)) from error
+
     def begin_again(self) -> None:
         """Go back to the first byte of the payload."""
         self._offset = self.head_length

@@ -18,7 +18,7 @@ from intact.model.values import dataclass, field
 __all__ = ["WHOLE", "ReadManifest", "Reading", "read_manifest", "read_whole"]
 
 # Whoever uses what was read knows of which package the base is, and holds it against the name that was read.
-_NAME = re.compile(rb'^name = "([a-z0-9][a-z0-9+.-]*)"$', re.MULTILINE)
+_NAME = re.compile(rb'^name = "([a-z0-9][a-z0-9+._-]*)"$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def _anonymous(directory: int) -> Outcome:
         return Outcome(Result.REFUSED, name_of(error))
     try:
         os.write(fd, b"one")
-        done = attempt(lambda: link_open_file(fd, directory, _ONE))
+        done = attempt(lambda: link_open_file(fd, _ONE, directory))
     finally:
         os.close(fd)
     return _as_promised(done, content_of(directory, _ONE) == b"one")

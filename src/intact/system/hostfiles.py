@@ -1,7 +1,8 @@
 """Acts. How does a file outside the root (a bundle, a key) get to its name, whole or not at all?
 
-A new file is written under a temporary name in the same directory, synced, renamed, and the directory is synced.
-An interrupted write leaves the old file as it was.
+A new file is written without a name, or under a temporary one where the filesystem knows only files with names; it is
+synced, renamed, and the directory is synced. An interrupted write leaves the old file as it was, and a killed one nothing
+else beside it.
 """
 
 import errno
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAMELESS = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
 _LITTLE = 1 << 16
 _COPIED = 1 << 20
 
@@ -47,7 +49,10 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
         raise machine_error("create", refused, str(path))
     temporary = path.parent / f".{os.urandom(16).hex()}.tmp"
     try:
-        descriptor = os.open(temporary, _CREATE, 0o600)
+        descriptor = _open_nameless(path.parent)
+        is_nameless = descriptor is not None
+        if descriptor is None:
+            descriptor = os.open(temporary, _CREATE, 0o600)
     except OSError as error:
         raise machine_error("create", error, str(path)) from error
     try:
@@ -56,6 +61,8 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
+            if is_nameless:
+                syscalls.link_open_file(file.fileno(), os.fspath(temporary))
         os.rename(temporary, path)
         sync_directory(path.parent)
     except OSError as error:
@@ -64,6 +71,18 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     except BaseException:
         remove_scratch(temporary)
         raise
+
+
+def _open_nameless(directory: Path) -> int | None:
+    """Open a new file that has no name yet; None where that is impossible, or no name could be given to it."""
+    try:
+        descriptor = os.open(directory, _NAMELESS, 0o600)
+    except OSError:  # whatever it is, a file with a name will tell
+        return None
+    if os.path.exists(f"/proc/self/fd/{descriptor}"):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def append(file: BinaryIO, content: bytes | memoryview) -> None:

@@ -96,7 +96,7 @@ def renameat2(source_fd: int, source: str, target_fd: int, target: str, flags: i
     _raise_errno(_libc.syscall(ctypes.c_long(number), *arguments))
 
 
-def link_open_file(fd: int, directory_fd: int, name: str) -> None:
+def link_open_file(fd: int, name: str, directory_fd: int = _AT_FDCWD) -> None:
     """Give an open file (O_TMPFILE) a name, as open(2) describes it; raises OSError.
 
     ``os.link`` does not follow the link in /proc before Python 3.14.

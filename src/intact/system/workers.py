@@ -111,7 +111,8 @@ class Beside:
         Raises:
             BaseException: what a work before has raised.
         """
-        if processors() == 1:
+        # Where a thread has begun, it goes on, also when there is only one processor left: or works would change places.
+        if not self._threads and processors() == 1:
             work()
             return
         self._wait(_BEHIND)

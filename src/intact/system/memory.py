@@ -1,0 +1,29 @@
+"""Acts. How much memory may something take that reads what nobody has vouched for?"""
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["memory_limited"]
+
+
+@contextmanager
+def memory_limited(more: int) -> Iterator[None]:
+    """Let this process take at most `more` bytes of address space beyond what it has; then there is a MemoryError.
+
+    Where the kernel does not tell what it has (no /proc), nothing is limited.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            most = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") + more
+    except OSError:
+        yield
+        return
+    limits = [one for one in (most, soft, hard) if one != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
