@@ -6,6 +6,7 @@ import io
 import lzma
 import os
 import resource
+import tarfile  # makes packages for the tests
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import zstandard
 
 from intact.bundle.deb import read_deb
 from intact.bundle.debfile import Part, Slice, decompressed, open_parts
+from intact.model.entries import HardlinkEntry
 from intact.model.errors import BundleDamaged, MachineError
 from support.debian import CONTROL, ar, directory, file, tar
 
@@ -122,6 +124,56 @@ def test_a_bomb_is_read_in_bounded_pieces(way: str) -> None:
             assert len(piece) <= 100_000
             total += len(piece)
     assert total == size
+
+
+def test_xz_takes_no_more_memory_than_its_highest_level() -> None:
+    whole = lzma.compress(DATA_TAR, preset=9)
+    assert paths_of(package(whole, ".xz")) == ["usr", "usr/one", "usr/two"]
+    huge = lzma.compress(DATA_TAR, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 29}])
+    assert "emory usage limit" in refused(package(huge, ".xz"))
+
+
+def test_zeros_between_streams_of_xz_are_passed_over_and_nothing_else_is() -> None:
+    first, second = lzma.compress(DATA_TAR[:999]), lzma.compress(DATA_TAR[999:])
+    for zeros in (4, 200_000):
+        assert paths_of(package(first + bytes(zeros) + second + bytes(zeros), ".xz")) == [
+            "usr",
+            "usr/one",
+            "usr/two",
+        ]
+    assert refused(package(first + second + b"x", ".xz"))
+
+
+@pytest.mark.parametrize("value", ["inf", "1e400"])
+def test_a_time_without_end_is_refused(value: str) -> None:
+    member = tarfile.TarInfo("./usr/one")
+    member.pax_headers = {"mtime": value}
+    stored = io.BytesIO()
+    with tarfile.open(fileobj=stored, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member)
+    assert refused(package(stored.getvalue()))
+
+
+def test_thousands_of_long_names_one_after_the_other_are_refused() -> None:
+    long = tarfile.TarInfo("././@LongLink")
+    long.type, long.size = b"L", 2
+    assert refused(package((long.tobuf(tarfile.GNU_FORMAT) + b"a".ljust(512, b"\0")) * 3000 + DATA_TAR))
+
+
+def test_a_long_chain_of_hardlinks_is_gone_along_once() -> None:
+    count = 20_000  # one by one, and each to its end, this would take half a minute
+    stored = io.BytesIO()
+    with tarfile.open(fileobj=stored, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for number in range(count):
+            link = tarfile.TarInfo(f"./l{number:06}")
+            link.type, link.linkname = tarfile.LNKTYPE, f"./l{number + 1:06}"
+            archive.addfile(link)
+        archive.addfile(tarfile.TarInfo(f"./l{count:06}"))
+    Path("tool.deb").write_bytes(package(stored.getvalue()))
+    with read_deb(Path("tool.deb")) as source:
+        links = [one for one in source.manifest.entries if isinstance(one, HardlinkEntry)]
+    assert len(links) == count
+    assert {one.target for one in links} == {f"l{count:06}"}
 
 
 # --- tar --------------------------------------------------------------------------------------------------

@@ -1,12 +1,15 @@
 """A manifest that somebody signed may still be absurd: it costs no crash, no flood of text and no memory."""
 
+import os
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
 from intact.bundle.manifest_text import parse_manifest, render_manifest
 from intact.model.errors import FeatureUnknown, ManifestInvalid
-from support.bundle_parts import make_source
+from support.bundle_parts import head_frame, make_source
+from support.command_line import PKG
 from support.malformed.case import STREAM, frame_row, manifest_of
 
 TEXT = manifest_of([frame_row(b"stored", len(STREAM))]).decode()
@@ -54,3 +57,22 @@ def test_sec_35_deep_paths_without_a_common_parent_cost_no_memory() -> None:
 
 
 _FRAMES = f"frames = [{{compressed = 9, size = 1024, sha256 = '{'0' * 64}'}},"
+
+
+def test_sec_35_looking_at_a_manifest_that_nobody_vouches_for_takes_bounded_memory(tmp_path: Path) -> None:
+    """Each part of a dotted key becomes a table: of 70 KB of text 3.7 GB were made."""
+    key = ".".join(str(number % 10) for number in range(900))
+    text = "\n".join(f"t{number}.{key[2 * number :]} = 1" for number in range(300)).encode()
+    path = tmp_path / "costly.tar.zst"
+    path.write_bytes(head_frame(text, []))
+    said, nothing = tmp_path / "said", os.open(os.devnull, os.O_RDWR)
+    words = [str(PKG), "--root", str(tmp_path), "inspect", str(path)]
+    opened = os.O_WRONLY | os.O_CREAT
+    actions = [(os.POSIX_SPAWN_DUP2, nothing, 1), (os.POSIX_SPAWN_OPEN, 2, str(said), opened, 0o600)]
+    pid = os.posix_spawn(words[0], words, os.environ, file_actions=actions)
+    _, status, used = os.wait4(pid, 0)
+    os.close(nothing)
+    assert os.waitstatus_to_exitcode(status) == 3, said.read_text()
+    assert "memory" in said.read_text()
+    assert used.ru_maxrss < 600 << 10  # KiB
+    assert len(said.read_text()) < 5000

@@ -75,7 +75,7 @@ def read_deb(path: Path) -> Iterator[PackageSource]:
             zlib.error,
             zstandard.ZstdError,
             ValueError,
-            OverflowError,  # a time that is no number
+            OverflowError,  # a time that has no end
             RecursionError,  # thousands of long names, one after the other
             MemoryError,
         ) as error:

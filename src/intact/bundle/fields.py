@@ -11,7 +11,7 @@ import tomli
 
 from intact.model.errors import ManifestInvalid
 
-__all__ = ["Faults", "Fields", "parse_toml", "shortened"]
+__all__ = ["Faults", "Fields", "parse_toml", "shortened", "too_costly"]
 
 _T = TypeVar("_T")
 _MOST_FAULTS = 200
@@ -64,6 +64,15 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_LINE else f"{text[:half]}…{text[-half:]}"
 
 
+def too_costly(name: str) -> ManifestInvalid:
+    """Return the error for a manifest that there is not enough memory for, or not as much as it may take."""
+    return ManifestInvalid(
+        "to read it takes more memory than there is for it",
+        path=name,
+        remedy="a manifest as `pkg build` makes it takes little; get the bundle from somebody whom you trust",
+    )
+
+
 def parse_toml(text: bytes, name: str) -> dict[str, object]:
     """Parse TOML; every way in which that can fail becomes the same kind of error.
 
@@ -76,8 +85,8 @@ def parse_toml(text: bytes, name: str) -> dict[str, object]:
         reason = f"byte {error.start} is not UTF-8"
     except RecursionError:
         reason = "tables or lists are nested too deeply"
-    except MemoryError:
-        reason = "it does not fit into memory"
+    except MemoryError as error:
+        raise too_costly(name) from error
     except ValueError as error:  # tomli.TOMLDecodeError is one; so are numbers of 4301 digits
         reason = str(error)
     raise ManifestInvalid(

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from intact.bundle.fields import too_costly
 from intact.bundle.manifest_text import parse_manifest
 from intact.bundle.read import open_bundle
 from intact.bundle.verified import verify
 from intact.cli.session import Session
 from intact.cli.words import shown, size_text
 from intact.model.entries import DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
-from intact.model.errors import ManifestInvalid, Untrusted
+from intact.model.errors import Untrusted
 from intact.model.manifest import Manifest
 from intact.model.times import utc_text
 from intact.operations.trusting import read_trust_store
@@ -116,11 +117,7 @@ def _looked_at(text: bytes, bundle: str, *, is_vouched_for: bool) -> Manifest:
         with memory_limited(_MEMORY + _MEMORY_FOR_A_BYTE * len(text)):
             return parse_manifest(text, name)
     except MemoryError as error:
-        raise ManifestInvalid(
-            "it takes far more memory to read than it should, and nobody whom this root trusts vouches for it",
-            path=name,
-            remedy="get the bundle from somebody whose key you trust",
-        ) from error
+        raise too_costly(name) from error
 
 
 def _signer(armor: bytes) -> str:
