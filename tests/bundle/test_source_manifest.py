@@ -168,13 +168,6 @@ def test_tables_without_their_keys_name_all_that_is_missing(tmp_path: Path) -> N
     )
 
 
-def test_a_directory_is_no_source_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "d").mkdir()
-    assert faults(tmp_path, '[[file]]\nsource = "d"\npath = "etc/d"\n')[0].startswith(
-        "file[0].source: d matches"
-    )
-
-
 # --- trees -----------------------------------------------------------------------------------------------
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
@@ -360,3 +353,33 @@ def test_a_capability_that_cannot_be_read_is_a_fault_and_not_left_out(
     monkeypatch.setattr(os, "getxattr", fails)
     with pytest.raises(ManifestInvalid, match=r"the capability of .*tool cannot be read"):
         read_source_manifest(manifest)
+
+
+def test_a_source_that_is_no_file_says_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for source, said in (("tree", "a directory; [[tree]] takes what is in it"), ("pipe", "no regular file")):
+        told = faults(tmp_path, f'[[file]]\nsource = "{source}"\npath = "usr/x"')
+        assert f"{source} is {said}" in "\n".join(told)
+
+
+@pytest.mark.parametrize("pattern", ["t/**/*", "t/shut/*", "t/s*t/deep/*"])
+def test_a_directory_that_a_pattern_cannot_look_into_is_a_fault(
+    tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    (tree / "shut" / "deep").mkdir(parents=True)
+    for directory in ("shut", "shut/deep"):
+        (tree / directory / "file").write_bytes(b"x")
+    scan = os.scandir
+    refused = "deep" if "deep" in pattern else "shut"
+
+    def scandir(path: "str | Path") -> object:
+        if Path(path).name == refused:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    text = f'[[file]]\nsource = "{pattern}"\npath = "usr/x/"\n'
+    if pattern != "t/**/*":  # where two files would have one name
+        assert len(read(tmp_path, text)) == 1
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert f"{refused} cannot be read: Permission denied" in "\n".join(faults(tmp_path, text))

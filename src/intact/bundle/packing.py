@@ -7,7 +7,7 @@ asked before the content is read and afterwards.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import BinaryIO
 
@@ -67,6 +67,15 @@ def most_frames(source: PackageSource) -> int:
     return stream_length(files) // _SMALL_FRAME + 1
 
 
+@contextmanager
+def _told_of(entry: FileEntry) -> Iterator[None]:
+    """Say of which file it is that something went wrong while it was read."""
+    try:
+        yield
+    except OSError as error:
+        raise machine_error("read", error, entry.path) from error
+
+
 def _make_frame(pieces: tuple[Piece, ...], level: int) -> tuple[bytes, Frame]:
     content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     stored = compress_frame(content, level)
@@ -113,7 +122,7 @@ class _Stream:
         header = _header(entry)
         yield header
         state, count = hashlib.sha256(), 0
-        with self._opened(entry) as content:
+        with self._opened(entry) as content, _told_of(entry):
             self._insist_that(self._source.is_as_seen(entry, content), entry)
             while count <= entry.size:
                 piece = content.read(_fitting(room - len(header) - count, entry.size - count))

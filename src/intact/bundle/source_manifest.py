@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, NoReturn
 
 from intact.bundle.entry_rules import check_entries
 from intact.bundle.fields import Faults, Fields, parse_toml
@@ -187,6 +187,14 @@ def _read_file(row: Fields, place: str, collector: _Collector) -> None:
     except ValueError as fault:  # "**" beside other characters
         row.fault("source", f"{source!r} is not a glob: {fault}")
         return
+    except OSError as error:
+        row.fault("source", f"{error.filename} cannot be read: {error.strerror}")
+        return
+    if not found and (collector.base / source).exists():
+        is_directory = (collector.base / source).is_dir()
+        what = "a directory; [[tree]] takes what is in it" if is_directory else "no regular file"
+        row.fault("source", f"{source} is {what}")
+        return
     if not found:
         near = difflib.get_close_matches(source, _names(collector.base), 1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -220,14 +228,46 @@ def _is_sound(path: RelPath, row: Fields) -> bool:
 
 
 def _expand(base: Path, pattern: str) -> list[Path]:
-    """Find the regular files that a source names, links followed, sorted."""
+    """Find the regular files that a source names, links followed, sorted.
+
+    Raises:
+        OSError: a directory in which some may be cannot be read; to leave them out would be to lose them.
+        ValueError: it is no pattern.
+    """
     if not any(one in pattern for one in "*?["):
         one = base / pattern
         return [one] if one.is_file() else []
     where = Path(pattern)
     if where.is_absolute():
         base, pattern = Path("/"), str(where.relative_to("/"))
-    return sorted(one for one in base.glob(pattern) if one.is_file())
+    found = sorted(one for one in base.glob(pattern) if one.is_file())
+    _insist_on_reading(base, Path(pattern).parts)
+    return found
+
+
+def _insist_on_reading(directory: Path, parts: tuple[str, ...]) -> None:
+    """Read each directory that a pattern leads into; ``Path.glob`` passes over those that it cannot read.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        for _ in os.walk(directory, onerror=_raise):
+            pass
+        return
+    if not any(one in part for one in "*?["):
+        if rest and (directory / part).is_dir():
+            _insist_on_reading(directory / part, rest)
+        return
+    with os.scandir(directory) as entries:
+        matching = [one.path for one in entries if rest and fnmatchcase(one.name, part) and one.is_dir()]
+    for path in matching:
+        _insist_on_reading(Path(path), rest)
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _names(base: Path) -> list[str]:

@@ -27,6 +27,9 @@ _HOW_TO_SIGN = (
 )
 
 
+_LONGEST_EPOCH = 12  # digits; the archive's headers take eleven octal ones
+
+
 def _ask_passphrase() -> bytes:
     known = os.environ.get("PKG_KEY_PASSPHRASE")
     if known is not None:
@@ -69,7 +72,7 @@ def _epoch() -> int | None:
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit():
+    if not text.isascii() or not text.isdigit() or len(text) > _LONGEST_EPOCH:
         raise UsageError(
             "SOURCE_DATE_EPOCH must be seconds since 1970",
             path=text,
