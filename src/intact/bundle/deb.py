@@ -51,8 +51,8 @@ _REMEDY = "this package cannot become a bundle as it is; nothing was written"
 
 
 @contextmanager
-def read_deb(path: Path) -> Iterator[PackageSource]:
-    """Read a Debian package; its content is spooled to an anonymous file on the filesystem of the working directory.
+def read_deb(path: Path, spooled: Path | None = None) -> Iterator[PackageSource]:
+    """Read a Debian package; its content is spooled to an anonymous file on the filesystem of `spooled`, a directory (the working one).
 
     Raises:
         BundleDamaged: it is not a Debian package, or damaged.
@@ -65,7 +65,7 @@ def read_deb(path: Path) -> Iterator[PackageSource]:
             file = stack.enter_context(path.open("rb"))
         except OSError as error:
             raise machine_error("open", error, name) from error
-        spool = stack.enter_context(scratch_file(Path.cwd()))
+        spool = stack.enter_context(scratch_file(spooled or Path.cwd()))
         try:
             source = _read(file, spool, name)
         except (

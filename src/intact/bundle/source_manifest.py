@@ -294,6 +294,8 @@ def _read_tree(row: Fields, place: str, collector: _Collector) -> None:
                 _read_tree_member(member, path, row, place, collector, keep=keep, config=is_config)
     except OSError as error:
         row.fault("source", f"{error.filename} cannot be read: {error.strerror}")
+    except RecursionError:
+        row.fault("source", f"the directories of {source} are nested deeper than any path may be")
 
 
 def _modes(text: str) -> str:

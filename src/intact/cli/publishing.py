@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -81,12 +81,23 @@ def _epoch() -> int | None:
     return int(text)
 
 
-def _source(path: Path) -> AbstractContextManager[PackageSource]:
+def _source(path: Path, output: Path | None) -> AbstractContextManager[PackageSource]:
     if path.suffix == ".deb":
         from intact.bundle.deb import read_deb  # noqa: PLC0415  its readers of tar and mail take an eighth of a small build
 
-        return read_deb(path)
+        beside = None if output is None else output if output.is_dir() else output.parent
+        return read_deb(path, beside)
     return nullcontext(read_source_manifest(path, epoch=_epoch()))
+
+
+@contextmanager
+def _no_bundle_told() -> Iterator[None]:
+    """Say of a signal what it has done: a bundle is there as a whole or not at all."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = ("nothing is left of the build, unless the bundle was complete already",)
+        raise
 
 
 @click.command("build")
@@ -108,7 +119,11 @@ def _source(path: Path) -> AbstractContextManager[PackageSource]:
 def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[str, ...], level: int) -> int:
     """Make a bundle from a source manifest, or from a Debian package (FILE.deb)."""
     signers = [_load(key, session).sign for key in keys]
-    with _source(manifest) as source, session.environment(changing=False) as environment:
+    with (
+        _no_bundle_told(),
+        _source(manifest, output) as source,
+        session.environment(changing=False) as environment,
+    ):
         total = sum(one.size for one in source.manifest.entries if isinstance(one, FileEntry))
         done = 0
 
