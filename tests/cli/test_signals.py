@@ -154,6 +154,29 @@ def test_ctrl_c_at_a_prompt_is_130_and_trusts_nobody(desk: Desk) -> None:
     assert desk("key", "list").out == ""
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_build_that_a_signal_ends_leaves_nothing_behind(number: signal.Signals, desk: Desk) -> None:
+    try:
+        os.close(os.open(desk.place, os.O_TMPFILE | os.O_RDWR))
+    except OSError:
+        pytest.skip("this filesystem knows no files without names")
+    source = desk.place / "source"
+    source.write_bytes(os.urandom(300 << 20))  # at level 19 it takes minutes
+    package = '[package]\nname = "app"\nversion = "1"\narchitecture = "all"\n'
+    (desk.place / "m.toml").write_text(
+        f'format = 1\n{package}[[file]]\nsource = "source"\npath = "usr/app"\n'
+    )
+    names = sorted(desk.place.iterdir())
+    running = _start(desk, "build", "m.toml", "--level", "19")
+    descriptors = Path(f"/proc/{running.pid}/fd")
+    _until(lambda: any(one.resolve() == source for one in descriptors.iterdir()), running)
+    running.send_signal(number)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == CODES.get(number, -number)
+    assert number == signal.SIGKILL or b"nothing is left of the build" in told
+    assert sorted(desk.place.iterdir()) == names
+
+
 def test_sigterm_at_a_prompt_is_143(desk: Desk) -> None:
     desk.good("key", "generate", "key")
     terminal = Terminal(PKG, "--root", "root", "key", "trust", "key.pub", cwd=desk.place)
