@@ -154,6 +154,22 @@ def test_ctrl_c_at_a_prompt_is_130_and_trusts_nobody(desk: Desk) -> None:
     assert desk("key", "list").out == ""
 
 
+def test_who_ignores_ended_children_does_not_hide_how_a_command_has_ended(desk: Desk) -> None:
+    """It stays ignored over execve; waitpid(2) then says ECHILD, and Python takes that for exit code 0."""
+    output = desk.place / "output"
+    output.write_text("old and whole")
+    start = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    line = "echo half >$1; exit 3"
+    # Not by way of a shell, some of which reset it.
+    direct = [sys.executable, "-I", "-B", "-c", "from intact.cli.main import main; main()"]
+    words = [*direct, "produce", str(output), "--", "/bin/sh", "-c", line, "sh", "{}"]
+    done = subprocess.run(
+        [sys.executable, "-c", start, *words], capture_output=True, check=False, timeout=30, cwd=desk.place
+    )
+    assert done.returncode != 0
+    assert output.read_text() == "old and whole", done
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_build_that_a_signal_ends_leaves_nothing_behind(number: signal.Signals, desk: Desk) -> None:
     try:

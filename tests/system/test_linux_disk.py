@@ -352,3 +352,20 @@ def test_what_exists_is_not_put_again_and_what_fails_on_the_way_is_closed(disk: 
     assert len([*Path("/proc/self/fd").iterdir()]) == before
     with pytest.raises(MachineError, match="EEXIST"):
         disk.put_file(A, [b""], PLAIN)
+
+
+def test_a_file_that_vanishes_between_two_looks_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    look = os.stat
+
+    def stat_and_vanish(*words: object, **named: object) -> os.stat_result:
+        found = look(*words, **named)  # type: ignore[arg-type]
+        (tmp_path / "file").unlink(missing_ok=True)
+        return found
+
+    disk = LinuxDisk(str(tmp_path))
+    assert disk.observe_whole(RelPath("file")) is not None
+    monkeypatch.setattr(os, "stat", stat_and_vanish)
+    assert disk.observe_whole(RelPath("file")) is None

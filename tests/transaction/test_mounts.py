@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from intact.model.errors import Conflict, MachineError, NoSpace
+from intact.model.errors import Conflict, MachineError, NoSpace, RecoveryFailed
+from intact.model.paths import RelPath
+from intact.transaction.leftovers import sweep
 from support.faulty_disk import Crash, FaultyDisk, crash_at
 from support.scenarios import recover
 from support.workshop import Package, Workshop, file, snapshot, symlink
@@ -46,6 +48,39 @@ def test_each_mount_has_its_own_staging_tree_and_loses_it(spanning: Workshop) ->
     spanning.roll_back(1)
     assert _visible(spanning) == states[0]
     assert not list((spanning.path / "usr/.intact" / identity).glob("2*"))
+
+
+def test_what_lies_on_a_filesystem_that_is_not_mounted_is_not_taken_for_gone(spanning: Workshop) -> None:
+    spanning.install(FIRST)
+    before = _visible(spanning)
+    spanning.remove("a")
+    usr, aside = spanning.path / "usr", spanning.place / "aside"
+    aside.mkdir()
+    subprocess.run(["mount", "--move", usr, aside], check=True)
+    try:
+        without = _visible(spanning)
+        with pytest.raises(RecoveryFailed, match="cannot be reached") as caught:
+            spanning.roll_back()
+        assert caught.value.path is not None
+        assert caught.value.path.startswith("/usr/.intact/")
+        assert _visible(spanning) == without
+    finally:
+        subprocess.run(["mount", "--move", aside, usr], check=True)
+    spanning.roll_back()
+    assert _visible(spanning) == before
+
+
+def test_slots_of_a_transaction_that_was_set_aside_are_not_swept(spanning: Workshop) -> None:
+    spanning.install(FIRST)
+    spanning.install(SECOND)
+    transactions = spanning.path / "var/lib/intact/private/transactions"
+    slots = spanning.path / "usr/.intact" / spanning.read("var/lib/intact/private/id").strip() / "2"
+    held = sorted(path.read_text() for path in slots.rglob("*") if path.is_file())
+    assert held
+    (transactions / "2").rename(transactions / "2.damaged")
+    with spanning.opened() as root:
+        assert sweep(root.disk, root.layout, [RelPath("usr")]) == []
+    assert sorted(path.read_text() for path in slots.rglob("*") if path.is_file()) == held
 
 
 def test_a_crash_at_any_step_is_recovered_from_on_all_mounts(spanning: Workshop) -> None:

@@ -44,6 +44,8 @@ def main() -> None:
     sys.excepthook = _tell_mistake
     sys.unraisablehook = _end_all_the_same
     _open_closed_streams()
+    # Some start us with it ignored; then nobody could tell how a command that we run has ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show must not stop us
             stream.reconfigure(errors="backslashreplace")

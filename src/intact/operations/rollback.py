@@ -7,7 +7,7 @@ itself.
 import os
 from collections.abc import Mapping, Sequence
 
-from intact.model.actions import Plan
+from intact.model.actions import Plan, Remove, Replace
 from intact.model.errors import UNCHANGED, Conflict, RecoveryFailed, UnknownTransaction
 from intact.model.installed import InstalledPackage, Outcome, Ownership, TransactionRecord
 from intact.model.manifest import PackageChange
@@ -27,6 +27,7 @@ from intact.plan.config import NEW_SUFFIX
 from intact.plan.downgrades import is_insecure
 from intact.plan.reversal import Image, Reversal, images_of, merge_images, reverse
 from intact.state.database import Database
+from intact.transaction.plan_text import TransactionPlan
 from intact.trust.store import TRUSTED, TrustStore
 
 __all__ = ["choose_undone", "roll_back_to"]
@@ -142,6 +143,7 @@ def _prepare(
     images = merge_images(
         [image for step in plan.steps for image in images_of(step.action, step.slot)] for plan in plans
     )
+    _insist_on_backups(root, plans)
     vanished = _vanished(root, images)
     images = {at: image for at, image in images.items() if at not in vanished}
     images, rewritten = _as_they_are_now(root, images)
@@ -183,6 +185,23 @@ def _directories(packages: Sequence[Ownership]) -> dict[RelPath, Attributes]:
         for entry in one.entries
         if entry.kind is Kind.DIRECTORY
     }
+
+
+def _insist_on_backups(root: Root, plans: Sequence[TransactionPlan]) -> None:
+    """Make sure that what is not there is gone, and not only out of reach.
+
+    Raises:
+        RecoveryFailed: a filesystem on which backups lie is not mounted.
+    """
+    departures = (step for plan in plans for step in plan.steps if isinstance(step.action, Replace | Remove))
+    for directory in sorted({step.slot.parent for step in departures}):
+        if root.disk.observe(directory) is None:
+            raise RecoveryFailed(
+                "the backups that lay here cannot be reached",
+                path=f"/{directory}",
+                root_state=UNCHANGED,
+                remedy="mount the filesystem that they are on, then run the same command again",
+            )
 
 
 def _vanished(root: Root, images: Mapping[RelPath, Image]) -> dict[RelPath, str]:

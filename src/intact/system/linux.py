@@ -149,11 +149,11 @@ class LinuxDisk:
         try:
             parent, name = self._at(path)
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
+            # Opening anything but a file can do something.
+            if stat.S_ISREG(status.st_mode) and size in {None, status.st_size}:
+                return observe_open(parent, name, xattrs=xattrs)
+        except (FileNotFoundError, NotADirectoryError):  # at once, or between the two looks
             return None
-        # Opening anything but a file can do something.
-        if stat.S_ISREG(status.st_mode) and size in {None, status.st_size}:
-            return observe_open(parent, name, xattrs=xattrs)
         return self.observe(path, xattrs=xattrs)
 
     @_verb
