@@ -10,6 +10,7 @@ import pytest
 from intact.model.errors import Conflict, MachineError, NoSpace, RecoveryFailed
 from intact.model.paths import RelPath
 from intact.transaction.leftovers import sweep
+from intact.transaction.opening import settle_identity
 from support.faulty_disk import Crash, FaultyDisk, crash_at
 from support.scenarios import recover
 from support.workshop import Package, Workshop, file, snapshot, symlink
@@ -79,7 +80,8 @@ def test_slots_of_a_transaction_that_was_set_aside_are_not_swept(spanning: Works
     assert held
     (transactions / "2").rename(transactions / "2.damaged")
     with spanning.opened() as root:
-        assert sweep(root.disk, root.layout, [RelPath("usr")]) == []
+        layout = settle_identity(root.disk, root.layout)
+        assert sweep(root.disk, layout, [RelPath("usr")]) == []
     assert sorted(path.read_text() for path in slots.rglob("*") if path.is_file()) == held
 
 
