@@ -124,7 +124,11 @@ def _first_frames() -> list[Case]:
             "cut off",
         ),
         ("head-twice", first + first + rest, "frame 1 of 1 was altered"),
-        ("skippable-frame-between", first + _SKIPPABLE + bytes(4) + rest, "frame 1 of 1 was altered"),
+        (
+            "skippable-frame-between",
+            first + _SKIPPABLE + bytes([4, 0, 0, 0]) + b"skip" + rest,
+            "something is hidden behind its head",
+        ),
         ("byte-between", first + b"\0" + rest, "frame 1 of 1 was altered"),
         ("byte-behind", good + b"\0", "something follows the end"),
         ("zeros-behind", good + bytes(10240), "something follows the end"),
@@ -168,7 +172,7 @@ def _payload_frames() -> list[Case]:
         "without-content-size": (_streamed(STREAM), "content size"),
         "with-trailing-byte": (right + b"\0", "is damaged"),
         "with-skippable-frame": (right + _SKIPPABLE + bytes(4), "is damaged"),
-        "behind-skippable-frame": (_SKIPPABLE + bytes(4) + right, "no zstd frame here"),
+        "behind-skippable-frame": (_SKIPPABLE + bytes(4) + right, "cut off: frame 1 of 1"),
         "with-empty-frame": (right + _standard(b""), "is damaged"),
         "two-frames": (
             compress_frame(STREAM[:100], 3) + compress_frame(STREAM[100:], 3),
