@@ -37,6 +37,7 @@ from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import Manifest, PackageIdentity
 from intact.model.values import dataclass
 from intact.system.hostfiles import append, append_file, replace_file, scratch_file
+from intact.system.reading import digest_of
 from intact.system.workers import Beside
 
 __all__ = ["BuiltBundle", "build_bundle", "head_frame"]
@@ -95,7 +96,7 @@ def build_bundle(
         ManifestInvalid: an installer would refuse the result.
         MachineError: something could not be read or written.
     """
-    _insist_on_room(len(signers))
+    _insist_on_few(len(signers))
     path = _output_path(source.manifest.identity, output)
     room = _room_for_head(source, len(signers))
 
@@ -119,7 +120,9 @@ def build_bundle(
             first = head(manifest)
             file.seek(0)
             file.write(first + padding_frame(room - len(first)))
-            digest = _digest(file) if digested else None
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            digest = digest_of(file.fileno(), size) if digested else None
         size = file.seek(0, os.SEEK_END)
     content = sum(entry.size for entry in manifest.entries if isinstance(entry, FileEntry))
     return BuiltBundle(path, manifest.identity, size, content, len(manifest.frames), digest)
@@ -157,7 +160,7 @@ def head_frame(manifest: bytes, signatures: Sequence[bytes]) -> bytes:
     Raises:
         ManifestInvalid: there is no such level, or a signature is longer than readers accept.
     """
-    _insist_on_room(len(signatures))
+    _insist_on_few(len(signatures))
     if any(len(armor) > DEFAULT_LIMITS.signature for armor in signatures):
         raise ManifestInvalid(
             f"a signature has more than {DEFAULT_LIMITS.signature} bytes", remedy="sign it with another key"
@@ -178,7 +181,7 @@ def head_frame(manifest: bytes, signatures: Sequence[bytes]) -> bytes:
     )
 
 
-def _insist_on_room(signatures: int) -> None:
+def _insist_on_few(signatures: int) -> None:
     if signatures > DEFAULT_LIMITS.signatures:
         raise ManifestInvalid(
             f"there are {signatures} signatures, and readers accept {DEFAULT_LIMITS.signatures}",
@@ -216,13 +219,6 @@ def _copy_payload(payload: BinaryIO, file: BinaryIO, *, digested: bool) -> str |
         beside.begin(partial(_hash_all, payload.fileno(), state.update))
         append_file(payload, file)
         beside.finish()
-    return state.hexdigest()
-
-
-def _digest(file: BinaryIO) -> str:
-    file.flush()
-    state = hashlib.sha256()
-    _hash_all(file.fileno(), state.update)
     return state.hexdigest()
 
 

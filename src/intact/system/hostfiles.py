@@ -1,8 +1,8 @@
 """Acts. How does a file outside the root (a bundle, a key) get to its name, whole or not at all?
 
 A new file is written without a name, or under a temporary one where the filesystem knows only files with names; it is
-synced, renamed, and the directory is synced. An interrupted write leaves the old file as it was, and a killed one nothing
-else beside it.
+synced, renamed, and the directory is synced. An interrupted write leaves the old file as it was, and a killed one, unless
+it is between its name and the rename, nothing else beside it.
 """
 
 import errno

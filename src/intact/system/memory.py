@@ -15,15 +15,20 @@ def memory_limited(more: int) -> Iterator[None]:
     Where the kernel does not tell what it has (no /proc), nothing is limited.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            most = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") + more
-    except OSError:
-        yield
-        return
+    taken = _taken()
+    most = resource.RLIM_INFINITY if taken is None else taken + more
     limits = [one for one in (most, soft, hard) if one != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits, default=resource.RLIM_INFINITY), hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _taken() -> int | None:
+    """Return the bytes of address space that this process has; None where nobody tells."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None

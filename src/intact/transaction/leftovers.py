@@ -71,10 +71,8 @@ def sweep(disk: Disk, layout: StateLayout, mounts: Iterable[RelPath]) -> list[st
             with if_possible("trash could not be deleted, and will be later", told):
                 drop_tree(disk, layout.transactions / name)
         else:
-            known |= {
-                name,
-                name.partition(".")[0],
-            }  # one that was set aside (`1.damaged`) has its slots still
+            # One that was set aside (`1.damaged`) has its slots still.
+            known |= {name, name.partition(".")[0]}
     for mount in sorted(set(mounts)):
         with if_possible("trash could not be deleted, and will be later", told):
             _sweep_mount(disk, layout, mount, known)
