@@ -1,16 +1,23 @@
 """A root that spans several mounts, and mount points in the way."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from intact.model.errors import Conflict, MachineError, NoSpace, RecoveryFailed
 from intact.model.paths import RelPath
+from intact.operations.hooks import HookOptions
+from intact.operations.recovering import recover_now
+from intact.operations.retaining import forget_history
+from intact.operations.root import Environment
 from intact.transaction.leftovers import sweep
 from intact.transaction.opening import settle_identity
+from intact.transaction.recover import Direction
 from support.faulty_disk import Crash, FaultyDisk, crash_at
 from support.scenarios import recover
 from support.workshop import Package, Workshop, file, snapshot, symlink
@@ -55,20 +62,120 @@ def test_what_lies_on_a_filesystem_that_is_not_mounted_is_not_taken_for_gone(spa
     spanning.install(FIRST)
     before = _visible(spanning)
     spanning.remove("a")
-    usr, aside = spanning.path / "usr", spanning.place / "aside"
-    aside.mkdir()
-    subprocess.run(["mount", "--move", usr, aside], check=True)
-    try:
+    with _usr_out_of_reach(spanning):
         without = _visible(spanning)
         with pytest.raises(RecoveryFailed, match="cannot be reached") as caught:
             spanning.roll_back()
         assert caught.value.path is not None
         assert caught.value.path.startswith("/usr/.intact/")
         assert _visible(spanning) == without
-    finally:
-        subprocess.run(["mount", "--move", aside, usr], check=True)
     spanning.roll_back()
     assert _visible(spanning) == before
+
+
+@contextmanager
+def _usr_out_of_reach(workshop: Workshop) -> Iterator[None]:
+    usr, aside = workshop.path / "usr", workshop.place / "aside"
+    aside.mkdir(exist_ok=True)
+    subprocess.run(["mount", "--move", usr, aside], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["mount", "--move", aside, usr], check=True)
+
+
+def _usr_slots(workshop: Workshop) -> Path:
+    return workshop.path / "usr/.intact" / workshop.read("var/lib/intact/private/id").strip()
+
+
+def test_backups_that_cannot_be_reached_go_only_once_they_can(spanning: Workshop) -> None:
+    spanning.install(FIRST)
+    spanning.write("usr/a", "mine")
+    spanning.install(SECOND)
+    with _usr_out_of_reach(spanning), spanning.opened() as root:
+        gone, told = forget_history(root, 0, Environment())
+        assert gone == (1, 2)
+    beyond = f"/{(_usr_slots(spanning) / '2').relative_to(spanning.path)}"
+    assert told == (
+        f"the backups of transaction 2 stay: {beyond} cannot be reached; they go once its filesystem is mounted",
+    )
+    spanning.install(Package("b", "1", file("usr/b", "b")))
+    assert not (_usr_slots(spanning) / "2").exists()
+    kept = [path.read_text() for path in (_usr_slots(spanning) / "../").resolve().rglob("kept/2/usr/a")]
+    assert kept == ["mine"]
+    assert not (spanning.path / "var/lib/intact/private/transactions/2").exists()
+
+
+def test_a_crash_while_backups_are_deleted_is_not_taken_for_a_missing_filesystem(spanning: Workshop) -> None:
+    spanning.install(FIRST)
+    spanning.install(SECOND)
+    step, crashed = 0, True
+    while crashed:
+        step += 1
+        disk = FaultyDisk(spanning.path, crash_at(step))
+        try:
+            with spanning.opened(disk) as root:
+                forget_history(root, 1, Environment())
+        except Crash:
+            recover(spanning)
+        else:
+            crashed = False
+        finally:
+            disk.close()
+        left = {path.name for path in (spanning.path / "var/lib/intact/private/transactions").iterdir()}
+        slots = {path.name for path in _usr_slots(spanning).iterdir()}
+        with spanning.opened() as root, root.database() as database:
+            retained = {str(one.id) for one in database.history() if one.retained}
+        assert left == slots == retained
+        if len(retained) < 2:
+            spanning.install(Package("a", str(step + 2), file("usr/a", f"{step}"), file("opt/a", f"{step}")))
+    assert step > 10
+
+
+def test_slots_of_a_transaction_that_the_database_does_not_know_are_kept(spanning: Workshop) -> None:
+    state = spanning.path / "var/lib/intact"
+    spanning.install(FIRST)
+    shutil.copytree(state, spanning.place / "older", symlinks=True)
+    spanning.write("usr/a", "mine")
+    spanning.install(SECOND)
+    shutil.rmtree(state)
+    shutil.copytree(spanning.place / "older", state, symlinks=True)
+    third = spanning.install(Package("b", "1", file("usr/b", "b")))
+    assert third.transaction == 3  # not 2, whose backups are there still
+    assert (_usr_slots(spanning) / "2").is_dir()
+    with spanning.opened() as root:
+        layout = settle_identity(root.disk, root.layout)
+        (told,) = sweep(root.disk, layout, [RelPath("usr")])
+    assert "/2.kept: replaced files of a transaction that the database does not know" in told
+    kept = _usr_slots(spanning) / "2.kept"
+    assert "mine" in [path.read_text() for path in kept.rglob("*") if path.is_file()]
+    assert spanning.roll_back().changed
+
+
+def test_what_people_changed_is_kept_where_the_slots_cannot_be_reached(spanning: Workshop) -> None:
+    """A crash between the end of a rollback and its tidying, and then a filesystem is missing."""
+    spanning.install(FIRST)
+    spanning.give_shell()
+    commands = HookOptions(health_check=("/bin/sh", "-c", "exit 1"))
+    transactions = spanning.path / "var/lib/intact/private/transactions"
+    number, step = "", 0
+    while not number:
+        step += 1
+        disk = FaultyDisk(spanning.path, crash_at(step))
+        with pytest.raises(Crash):
+            spanning.install(SECOND, disk=disk, hooks=commands)
+        disk.close()
+        for journal in transactions.glob("*/journal"):
+            if b"ROLLED_BACK" in journal.read_bytes():
+                number = journal.parent.name
+        if not number:
+            recover(spanning)
+    with _usr_out_of_reach(spanning), spanning.opened() as root:
+        (one,) = recover_now(root, Direction.AUTOMATIC, Environment("pkg recover"))
+    assert any(f"kept in /var/lib/intact/private/transactions/{number}.kept" in line for line in one.told)
+    assert (_usr_slots(spanning) / number).is_dir()
+    spanning.install(SECOND)
+    assert (_usr_slots(spanning) / number).is_dir()
 
 
 def test_slots_of_a_transaction_that_was_set_aside_are_not_swept(spanning: Workshop) -> None:

@@ -31,7 +31,13 @@ from intact.system.signals import signals_held
 from intact.transaction.closing import close_committed, close_undone
 from intact.transaction.commit import commit, roll_back
 from intact.transaction.hooks import run_or_fail
-from intact.transaction.opening import Opening, OpenTransaction, open_transaction
+from intact.transaction.opening import (
+    Opening,
+    OpenTransaction,
+    make_slot_directories,
+    next_number,
+    open_transaction,
+)
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import Step
 from intact.transaction.recover import Recovered, completed_later
@@ -110,10 +116,13 @@ def execute(
         preflight(root, prepared.plan, mounts)
     if dry_run or not receipt.changed:
         return replace(receipt, told=room)
-    number = _next_number(root)
+    with root.database() as database:
+        last = database.last_transaction()
+    number = next_number(root.disk, root.layout, last, mounts)
     opening = Opening(prepared.kind, environment.command, environment.clock(), mounts, prepared.undoes)
     transaction = open_transaction(root.disk, root.layout, number, opening)
     try:
+        make_slot_directories(root.disk, transaction)
         tree, drops = _stage(root, transaction, prepared, policy, environment)
         plan = replace(prepared.plan, commands=bind_commands(root, prepared.plan, tree))
         checked = run_or_fail(root.disk, transaction, plan.commands.before)
@@ -162,12 +171,6 @@ def _finish(
 def _mounts(root: Root, plan: Plan) -> tuple[RelPath, ...]:
     points = root.disk.boundaries(action.path for action in plan.actions)
     return tuple(sorted({mount_of(action.path, points) for action in plan.actions}))
-
-
-def _next_number(root: Root) -> int:
-    names = root.disk.list_directory(root.layout.transactions)
-    with root.database() as database:
-        return max([database.last_transaction(), *(int(name) for name in names if name.isdigit())]) + 1
 
 
 def _stage(

@@ -27,6 +27,7 @@ from intact.plan.config import NEW_SUFFIX
 from intact.plan.downgrades import is_insecure
 from intact.plan.reversal import Image, Reversal, images_of, merge_images, reverse
 from intact.state.database import Database
+from intact.transaction.leftovers import out_of_reach
 from intact.transaction.plan_text import TransactionPlan
 from intact.trust.store import TRUSTED, TrustStore
 
@@ -194,14 +195,13 @@ def _insist_on_backups(root: Root, plans: Sequence[TransactionPlan]) -> None:
         RecoveryFailed: a filesystem on which backups lie is not mounted.
     """
     departures = (step for plan in plans for step in plan.steps if isinstance(step.action, Replace | Remove))
-    for directory in sorted({step.slot.parent for step in departures}):
-        if root.disk.observe(directory) is None:
-            raise RecoveryFailed(
-                "the backups that lay here cannot be reached",
-                path=f"/{directory}",
-                root_state=UNCHANGED,
-                remedy="mount the filesystem that they are on, then run the same command again",
-            )
+    if beyond := out_of_reach(root.disk, departures):
+        raise RecoveryFailed(
+            "the backups that lay here cannot be reached",
+            path=f"/{beyond}",
+            root_state=UNCHANGED,
+            remedy="mount the filesystem that they are on, then run the same command again",
+        )
 
 
 def _vanished(root: Root, images: Mapping[RelPath, Image]) -> dict[RelPath, str]:

@@ -20,13 +20,12 @@ from intact.transaction.deleting import drop_tree, if_possible
 from intact.transaction.history import drop_backups
 from intact.transaction.journal import Journal, Record
 from intact.transaction.keeping import keep_after_rollback
-from intact.transaction.leftovers import drop_transaction, set_aside
+from intact.transaction.leftovers import KEPT_SUFFIX, drop_transaction, out_of_reach, set_aside
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import TransactionPlan
 
 __all__ = ["close_committed", "close_undone", "record"]
 
-KEPT_SUFFIX = ".kept"
 _OUTCOME = "outcome.db"
 
 
@@ -87,13 +86,17 @@ def close_undone(
         What was kept for people, a line each.
     """
     told: list[str] = []
+    reason = ""
     try:
         if plan is not None:
             _keep_at_last(disk, layout, plan, told)
+            if beyond := out_of_reach(disk, plan.steps):
+                reason = f"/{beyond} cannot be reached; is its filesystem not mounted?"
     except MachineError as error:  # no room to sort it out: then all of it is kept
+        reason = error.message
+    if reason:
         place = set_aside(disk, layout, entry.id, mounts, KEPT_SUFFIX)
-        told.append(f"what people had changed meanwhile is kept in /{place}: {error.message}")
-        return tuple(told)
+        return (*told, f"what people had changed meanwhile is kept in /{place}: {reason}")
     _note_outcome(disk, layout, entry)
     if journal.phase is Phase.OPEN:
         journal.append(Record(Phase.DISCARDED, entry.finished, reason=entry.reason))

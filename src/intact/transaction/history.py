@@ -18,7 +18,7 @@ from intact.system.port import Disk
 from intact.transaction.deleting import drop_tree, if_possible
 from intact.transaction.journal import Journal
 from intact.transaction.keeping import keep_from_history
-from intact.transaction.leftovers import drop_transaction, set_aside
+from intact.transaction.leftovers import drop_transaction, out_of_reach, set_aside
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import parse_plan
 from intact.transaction.replaced import note_outlived
@@ -104,6 +104,11 @@ def _drop_one(disk: Disk, layout: StateLayout, number: int) -> list[str]:
             place = set_aside(disk, layout, number, (), DAMAGED_SUFFIX)
             return [f"transaction {number}: {error.message}; its backups were left in /{place}"]
         mounts = plan.mounts
+        elsewhere = (step for step in plan.steps if not step.slot.is_below(places.home))
+        if beyond := out_of_reach(disk, elsewhere):  # people's files may be among them
+            return [
+                f"the backups of transaction {number} stay: /{beyond} cannot be reached; they go once its filesystem is mounted"
+            ]
         with if_possible("it is not remembered who still uses what was replaced", told), suppress(OSError):
             note_outlived(disk, layout, plan)
         told += keep_from_history(disk, layout, plan)

@@ -9,12 +9,17 @@ from contextlib import suppress
 
 from intact.model.errors import MachineError
 from intact.model.objects import Kind
-from intact.model.paths import RelPath
+from intact.model.paths import ROOT, RelPath
+from intact.state.database import Database
 from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.deleting import drop_tree, if_possible
+from intact.transaction.plan_text import Step
 
-__all__ = ["drop_transaction", "set_aside", "sweep"]
+__all__ = ["KEPT_SUFFIX", "drop_transaction", "out_of_reach", "set_aside", "sweep"]
+
+KEPT_SUFFIX = ".kept"
+_LATER = "trash could not be deleted, and will be later"
 
 
 def drop_transaction(disk: Disk, layout: StateLayout, number: int, mounts: Iterable[RelPath]) -> list[str]:
@@ -36,10 +41,11 @@ def set_aside(
         Where its directory is now.
     """
     places = layout.transaction(number)
-    for path in (*_slot_directories(places, mounts), places.home):
+    for path in _slot_directories(places, mounts):
         _rename_away(disk, path, suffix)
+    home = _rename_away(disk, places.home, suffix)
     disk.sync_directory(layout.transactions)
-    return RelPath(places.home + suffix)
+    return home
 
 
 def _slot_directories(places: TransactionPlaces, mounts: Iterable[RelPath]) -> list[RelPath]:
@@ -48,47 +54,78 @@ def _slot_directories(places: TransactionPlaces, mounts: Iterable[RelPath]) -> l
     return sorted(directories - {places.slots})
 
 
-def _rename_away(disk: Disk, path: RelPath, suffix: str) -> None:
+def _rename_away(disk: Disk, path: RelPath, suffix: str) -> RelPath:
+    """Give a directory of ours another name; return it. Does nothing where there is none."""
+    target = RelPath(path + suffix)
     if disk.observe(path) is not None:
-        target = RelPath(path + suffix)
         if suffix == TRASH_SUFFIX:
             drop_tree(disk, target)
         while disk.observe(target) is not None:
             target = RelPath(target + "~")
         disk.move_over(path, target)
+    return target
+
+
+def out_of_reach(disk: Disk, steps: Iterable[Step]) -> RelPath | None:
+    """Name a directory of slots that is neither there nor on its way to be deleted: its filesystem is not mounted."""
+    for directory in sorted({step.slot.parent for step in steps if step.slot != ROOT}):
+        if disk.observe(directory) is None and disk.observe(RelPath(directory + TRASH_SUFFIX)) is None:
+            return directory
+    return None
 
 
 def sweep(disk: Disk, layout: StateLayout, mounts: Iterable[RelPath]) -> list[str]:
-    """Delete trash, and our own slots whose transaction is gone; return what could not be done.
+    """Delete trash, and our own slots whose transaction is gone; return what could not be done, and what was kept.
 
     On other mounts only what lies under this root's own identity is looked at: other roots, images and containers
-    have slots there, too, and their transactions are not ours to know.
+    have slots there, too, and their transactions are not ours to know. The directories of transactions go last: as long
+    as one is there, a crash is noticed.
     """
     told: list[str] = []
-    known = set()
-    for name in disk.list_directory(layout.transactions):
-        if name.endswith(TRASH_SUFFIX) or ".deep-" in name:
-            with if_possible("trash could not be deleted, and will be later", told):
-                drop_tree(disk, layout.transactions / name)
-        else:
-            # One that was set aside (`1.damaged`) has its slots still.
-            known |= {name, name.partition(".")[0]}
+    names = disk.list_directory(layout.transactions)
+    trash = [name for name in names if name.endswith(TRASH_SUFFIX) or ".deep-" in name]
+    # One that was set aside (`1.damaged`) has its slots still.
+    known = {name.partition(".")[0] for name in names if name not in trash}
     for mount in sorted(set(mounts)):
-        with if_possible("trash could not be deleted, and will be later", told):
-            _sweep_mount(disk, layout, mount, known)
+        with if_possible(_LATER, told):
+            _sweep_mount(disk, layout, mount, known, told)
+    for name in trash:
+        with if_possible(_LATER, told):
+            drop_tree(disk, layout.transactions / name)
     return told
 
 
-def _sweep_mount(disk: Disk, layout: StateLayout, mount: RelPath, known: set[str]) -> None:
+def _sweep_mount(disk: Disk, layout: StateLayout, mount: RelPath, known: set[str], told: list[str]) -> None:
     own = layout.slots_on(mount)
     seen = disk.observe(own)
     if not layout.id or seen is None or seen.kind is not Kind.DIRECTORY:
         return
     for name in disk.list_directory(own):
-        number = name.removesuffix(TRASH_SUFFIX).partition(".deep-")[0].removesuffix(TRASH_SUFFIX)
-        if number.isdigit() and name not in known:
+        number, _, suffix = name.partition(".")
+        if not number.isdigit() or number in known:
+            continue
+        if suffix:
+            if f".{suffix}".startswith((TRASH_SUFFIX, ".deep-")):
+                drop_tree(disk, own / name)
+        elif _is_over(disk, layout, int(number)):
             drop_tree(disk, own / name)
+        else:
+            place = _rename_away(disk, own / name, KEPT_SUFFIX)
+            told.append(
+                f"/{place}: replaced files of a transaction that the database does not know (was /{layout.base} restored"
+                " from a copy?); look at them, then delete them"
+            )
     with suppress(MachineError):  # where another root has just put something there
         for directory in (own, own.parent):
             if not disk.list_directory(directory):
                 disk.remove_directory(directory)
+
+
+def _is_over(disk: Disk, layout: StateLayout, number: int) -> bool:
+    """Tell whether the database says of a transaction that nothing of it is needed any more.
+
+    Where it has never heard of it, it may be an older copy, and the slots may hold people's files.
+    """
+    with Database.open(disk.host_path(layout.database)) as database:
+        known = database.transaction(number)
+    return known is not None and not known.retained

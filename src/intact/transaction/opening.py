@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 
 from intact.model.entries import Digest
 from intact.model.errors import JournalDamaged, MachineError, RootUnusable
@@ -23,8 +24,9 @@ from intact.transaction.phases import Phase
 __all__ = [
     "OpenTransaction",
     "Opening",
-    "insist_on_own_slots",
+    "make_slot_directories",
     "make_state_directories",
+    "next_number",
     "open_transaction",
     "read_opening",
     "settle_identity",
@@ -94,7 +96,7 @@ def settle_identity(disk: Disk, layout: StateLayout) -> StateLayout:
     return replace(layout, id=identity)
 
 
-def insist_on_own_slots(disk: Disk, layout: StateLayout, mount: RelPath) -> None:
+def _insist_on_own_slots(disk: Disk, layout: StateLayout, mount: RelPath) -> None:
     """Make sure that nobody else can have put anything into our slots on a mount.
 
     Raises:
@@ -111,6 +113,27 @@ def insist_on_own_slots(disk: Disk, layout: StateLayout, mount: RelPath) -> None
                 path=f"/{directory}",
                 remedy=f"look who has made /{directory}, and remove it; then run the same command again",
             )
+
+
+def next_number(disk: Disk, layout: StateLayout, last: int, mounts: Iterable[RelPath]) -> int:
+    """Choose the number of a transaction: a higher one than the last, and than any that slots or history still bear.
+
+    The state directory may have been restored from a copy that is older than what lies on other mounts.
+
+    Args:
+        last: the highest number that the database knows.
+
+    Raises:
+        RootUnusable: somebody else can have put something into our slots.
+    """
+    names = disk.list_directory(layout.transactions)
+    for mount in mounts:
+        if mount != layout.mount:
+            _insist_on_own_slots(disk, layout, mount)
+            own = layout.slots_on(mount)
+            names += disk.list_directory(own) if disk.observe(own) is not None else []
+    numbers = (name.partition(".")[0] for name in names)
+    return max([last, *(int(number) for number in numbers if number.isdigit())]) + 1
 
 
 def open_transaction(disk: Disk, layout: StateLayout, number: int, opening: Opening) -> OpenTransaction:
@@ -130,20 +153,18 @@ def open_transaction(disk: Disk, layout: StateLayout, number: int, opening: Open
     disk.write_durably(places.opening, text)
     record = Record(Phase.OPEN, opening.started, attached=hashlib.sha256(text).hexdigest())
     journal = Journal.create(disk, places.journal, number, record)
-    _make_slot_directories(disk, layout, places, opening.mounts)
     return OpenTransaction(places, opening, journal)
 
 
-def _make_slot_directories(
-    disk: Disk, layout: StateLayout, places: TransactionPlaces, mounts: tuple[RelPath, ...]
-) -> None:
+def make_slot_directories(disk: Disk, transaction: OpenTransaction) -> None:
+    """Make the places in which objects are staged, on every mount of the transaction."""
+    places = transaction.places
     disk.make_directory(places.slots)
-    for mount in mounts:
+    for mount in transaction.opening.mounts:
         disk.watch_filesystem(mount)
         directory = places.slot_directory(mount)
         if directory == places.slots:
             continue
-        insist_on_own_slots(disk, layout, mount)
         for above in (directory.parent.parent, directory.parent):
             if disk.observe(above) is None:
                 disk.make_directory(above)

@@ -22,7 +22,7 @@ from intact.model.exhaustive import assert_never
 from intact.model.installed import Outcome, TransactionRecord
 from intact.model.manifest import PackageChange
 from intact.model.paths import ROOT
-from intact.model.values import dataclass
+from intact.model.values import dataclass, replace
 from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.closing import close_committed, close_undone
@@ -39,7 +39,7 @@ from intact.transaction.evidence import (
 )
 from intact.transaction.history import drop_unretained
 from intact.transaction.journal import Journal
-from intact.transaction.leftovers import drop_transaction, sweep
+from intact.transaction.leftovers import drop_transaction, out_of_reach, sweep
 from intact.transaction.opening import Opening, OpenTransaction, read_opening
 from intact.transaction.phases import AFTER_CRASH, FINAL_PHASES, Phase, Verdict
 from intact.transaction.plan_text import TransactionPlan, parse_plan
@@ -146,7 +146,9 @@ def recover(disk: Disk, layout: StateLayout, direction: Direction, *, now: int) 
         with completed_later(f"transaction {one.places.id} cannot be completed now", _STILL_OPEN):
             recovered.append(_recover_one(disk, layout, one, direction, now))
     if recovered or _has_leftovers(disk, layout):
-        sweep(disk, layout, disk.mount_points())
+        told = sweep(disk, layout, disk.mount_points())
+        if recovered:
+            recovered[-1] = replace(recovered[-1], told=(*recovered[-1].told, *told))
     with if_possible("old history stays", []):
         drop_unretained(disk, layout)
     return recovered
@@ -246,14 +248,14 @@ def _plan(disk: Disk, layout: StateLayout, transaction: OpenTransaction) -> Tran
 def _staged(disk: Disk, layout: StateLayout, transaction: OpenTransaction) -> StagedTransaction:
     """Return the transaction as it was sealed, if all its slots can be reached."""
     plan = _plan(disk, layout, transaction)
+    if beyond := out_of_reach(disk, plan.steps):
+        raise RecoveryFailed(
+            "the staging tree of the interrupted transaction is missing",
+            path=f"/{beyond}",
+            root_state="nothing was changed by this command; the transaction is as the crash left it",
+            remedy="mount the filesystem that it was on, then run `pkg recover`",
+        )
     for directory in sorted({step.slot.parent for step in plan.steps if step.slot != ROOT}):
-        if disk.observe(directory) is None:
-            raise RecoveryFailed(
-                "the staging tree of the interrupted transaction is missing",
-                path=f"/{directory}",
-                root_state="nothing was changed by this command; the transaction is as the crash left it",
-                remedy="mount the filesystem that it was on, then run `pkg recover`",
-            )
         disk.learn_renames(directory)
     return StagedTransaction(transaction, plan)
 
