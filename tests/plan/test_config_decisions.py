@@ -2,10 +2,11 @@
 
 import pytest
 
+from intact.model.entries import NEW_SUFFIX
 from intact.model.objects import BundleContent, NewFile
 from intact.model.paths import RelPath
 from intact.plan.changes import decide
-from intact.plan.config import NEW_SUFFIX, ConfigVerdict, decide_config
+from intact.plan.config import ConfigVerdict, decide_config
 from support.situations import by_location, device, digest, given, owned_of
 from support.workshop import Package, Part, Workshop, directory, file
 

@@ -7,11 +7,10 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from intact.model.actions import Action, Create, Remove, RemoveDirectory, Replace, SetAttributes
-from intact.model.entries import DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
+from intact.model.entries import NEW_SUFFIX, DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
-from intact.plan.config import NEW_SUFFIX
 from intact.plan.situation import is_as_installed
 from support.situations import digest
 from support.tree_model import ModelRoot, Planned

@@ -14,16 +14,19 @@ from intact.bundle.difference import difference
 from intact.bundle.entry_rules import is_privileged
 from intact.bundle.manifest_text import parse_manifest, render_manifest
 from intact.bundle.tarstream import layout, stream_length
-from intact.model.entries import DirectoryEntry, Entry, FileEntry
+from intact.model.entries import NEW_SUFFIX, DirectoryEntry, Entry, FileEntry
 from intact.model.errors import Conflict
 from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import Manifest, PackageIdentity
 from intact.model.paths import RelPath
 from intact.model.versions import Version
 from intact.operations.receipt import Receipt
-from property.test_plan_laws import PATHS, SHAPES, Shape, parts_of
+from property.test_plan_laws import PATHS as SOME_PATHS
+from property.test_plan_laws import SHAPES, Shape, parts_of
 from support.workshop import MTIME, Package, Workshop, snapshot
 
+# … and names that the new versions of edited configuration files would get.
+PATHS = [*SOME_PATHS, *(f"{path}{NEW_SUFFIX}" for path in ("x", "d/x"))]
 PACKAGES = st.dictionaries(st.sampled_from(PATHS), SHAPES, max_size=12)
 EDITS = st.dictionaries(st.sampled_from(PATHS), st.tuples(SHAPES, st.booleans()), max_size=4)
 LAWS = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])

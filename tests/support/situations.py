@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from intact.model.entries import Digest, DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
+from intact.model.entries import NEW_SUFFIX, Digest, DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.installed import OwnedEntry
 from intact.model.objects import Kind, Observed
 from intact.model.paths import RelPath
 from intact.plan.assemble import Terrain
 from intact.plan.change import Change
 from intact.plan.changes import Decisions
-from intact.plan.config import NEW_SUFFIX
 from intact.plan.situation import Situation
 from intact.plan.wanted import Accounts, Wanted, owned_entry, want
 from support.workshop import Part, file

@@ -19,7 +19,7 @@ from intact.model.actions import (
     Replace,
     SetAttributes,
 )
-from intact.model.entries import FileEntry
+from intact.model.entries import NEW_SUFFIX, FileEntry
 from intact.model.errors import Conflict
 from intact.model.exhaustive import assert_never
 from intact.model.installed import OwnedEntry
@@ -40,7 +40,6 @@ from intact.model.paths import RelPath
 from intact.operations.rollback import _insist_on_room
 from intact.plan.assemble import Terrain, assemble
 from intact.plan.changes import Decisions, decide
-from intact.plan.config import NEW_SUFFIX
 from intact.plan.reversal import images_of, merge_images, reverse
 from intact.plan.situation import Situation
 from intact.plan.wanted import Wanted, want, with_implied_directories

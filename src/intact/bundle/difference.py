@@ -20,6 +20,7 @@ from typing import Final
 from intact.bundle.canonical_entries import ENTRIES
 from intact.bundle.rows import Rows, path_in
 from intact.bundle.tarstream import END_OF_ARCHIVE, member_length
+from intact.model.entries import NEW_SUFFIX
 from intact.model.limits import Limits
 from intact.model.paths import MAX_PATH_BYTES, RelPath
 from intact.model.values import dataclass
@@ -30,7 +31,9 @@ _KINDS: Final = (b"directories", b"files", b"hardlinks", b"symlinks")
 _DIRECTORIES, _FILES, _HARDLINKS, _ = _KINDS
 # With one of these, a line may mean something else than it seems to.
 _MARKS: Final = (b'"""', b"'''")
-_MARKS_OF_ENTRIES: Final = (*_MARKS, b"\\", b'{path = ", mtime = ')
+# An own file of such a name cannot be told, in the database, from a configuration file's new version.
+_BESIDE: Final = f'{NEW_SUFFIX}", '.encode()
+_MARKS_OF_ENTRIES: Final = (*_MARKS, b"\\", b'{path = ", mtime = ', _BESIDE)
 _FILE: Final = re.compile(rb'\n  \{path = "([^"]*)", size = (\d{1,11}), sha256 = "')
 _HARDLINK: Final = re.compile(rb'^  \{path = "([^"]*)", target = "([^"]*)"\},$', re.MULTILINE)
 # `entry_rules.is_privileged` reads them; a mode that nobody needs a permission for is the only one that is passed over.

@@ -5,10 +5,22 @@ from typing import NewType
 from intact.model.paths import RelPath
 from intact.model.values import dataclass, field
 
-__all__ = ["Digest", "DirectoryEntry", "Entry", "FileEntry", "HardlinkEntry", "SymlinkEntry", "Xattrs"]
+__all__ = [
+    "NEW_SUFFIX",
+    "Digest",
+    "DirectoryEntry",
+    "Entry",
+    "FileEntry",
+    "HardlinkEntry",
+    "SymlinkEntry",
+    "Xattrs",
+]
 
 Digest = NewType("Digest", str)
 """SHA-256 of the content, 64 lower-case hexadecimal digits."""
+
+NEW_SUFFIX = ".pkg-new"
+"""What the new version of an edited configuration file has behind its name, where it lies beside the edited one."""
 
 Xattrs = tuple[tuple[str, bytes], ...]
 """Extended attributes (``security.capability`` among them), sorted by name."""

@@ -1,5 +1,6 @@
 """Acts. What can one ask about a root, without changing or locking anything?"""
 
+from intact.model.entries import NEW_SUFFIX
 from intact.model.errors import MachineError
 from intact.model.installed import InstalledPackage, OwnedEntry
 from intact.model.objects import Kind
@@ -8,7 +9,6 @@ from intact.model.values import dataclass
 from intact.operations.known import insist_on_installed
 from intact.operations.locate import Locator
 from intact.operations.root import Root
-from intact.plan.config import NEW_SUFFIX
 
 __all__ = ["ConfigCase", "config_cases", "hook_output", "installed_package", "owners_of"]
 

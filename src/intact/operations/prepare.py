@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Plan
-from intact.model.entries import Digest, DirectoryEntry, Entry, SymlinkEntry
+from intact.model.entries import NEW_SUFFIX, Digest, DirectoryEntry, Entry, SymlinkEntry
 from intact.model.errors import Conflict
 from intact.model.installed import InstalledPackage, OwnedEntry, Ownership
 from intact.model.manifest import Manifest, PackageChange
@@ -26,7 +26,6 @@ from intact.operations.survey import observe_locations, survey_terrain, with_rig
 from intact.operations.ways import open_ways
 from intact.plan.assemble import assemble
 from intact.plan.changes import Decisions, decide
-from intact.plan.config import NEW_SUFFIX
 from intact.plan.downgrades import downgrade_problems
 from intact.plan.relations import AssumedPackages, PackageFacts, may_take_over, relation_problems
 from intact.plan.situation import Situation
@@ -194,7 +193,7 @@ def _leaving(database: Database, bundle: VerifiedBundle) -> list[OwnedEntry]:
         return database.entries(name)
     looked_at = [entry.path for entry in with_implied_directories(bundle.manifest.entries)]
     found = database.entries_called(name, [*looked_at, *bundle.gone])
-    found += database.entries_ending(name, NEW_SUFFIX)
+    found += [one for one in database.entries_ending(name, NEW_SUFFIX) if one.kind is Kind.FILE]
     return list({entry.location: entry for entry in found}.values())
 
 

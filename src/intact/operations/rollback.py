@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from intact.model.actions import Plan, Remove, Replace
+from intact.model.entries import NEW_SUFFIX
 from intact.model.errors import UNCHANGED, Conflict, RecoveryFailed, UnknownTransaction
 from intact.model.installed import InstalledPackage, Outcome, Ownership, TransactionRecord
 from intact.model.manifest import PackageChange
@@ -23,7 +24,6 @@ from intact.operations.root import Environment, Root
 from intact.operations.survey import observe_locations, survey_terrain, with_rights
 from intact.operations.trusting import read_trust_store
 from intact.plan.assemble import Terrain, assemble
-from intact.plan.config import NEW_SUFFIX
 from intact.plan.downgrades import is_insecure
 from intact.plan.reversal import Image, Reversal, images_of, merge_images, reverse
 from intact.state.database import Database

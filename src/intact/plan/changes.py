@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from intact.model.entries import NEW_SUFFIX
 from intact.model.installed import OwnedEntry
 from intact.model.objects import (
     Attributes,
@@ -17,7 +18,7 @@ from intact.model.objects import (
 from intact.model.paths import RelPath
 from intact.model.values import dataclass, field, replace
 from intact.plan.change import AttributeChange, Change
-from intact.plan.config import NEW_SUFFIX, ConfigVerdict, decide_config
+from intact.plan.config import ConfigVerdict, decide_config
 from intact.plan.situation import Situation, is_as_installed, is_beyond_others, same_attributes
 from intact.plan.wanted import Wanted, owned_entry
 

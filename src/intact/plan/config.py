@@ -4,9 +4,7 @@ from enum import Enum
 
 from intact.model.entries import Digest
 
-__all__ = ["NEW_SUFFIX", "ConfigVerdict", "decide_config"]
-
-NEW_SUFFIX = ".pkg-new"
+__all__ = ["ConfigVerdict", "decide_config"]
 
 
 class ConfigVerdict(Enum):

@@ -8,7 +8,7 @@ somebody has edited it since, and that stays.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from intact.model.actions import Action, Create, Remove, RemoveDirectory, Replace, SetAttributes
-from intact.model.entries import Digest
+from intact.model.entries import NEW_SUFFIX, Digest
 from intact.model.exhaustive import assert_never
 from intact.model.objects import (
     Attributes,
@@ -24,7 +24,6 @@ from intact.model.objects import (
 from intact.model.paths import RelPath
 from intact.model.values import dataclass, field, replace
 from intact.plan.change import AttributeChange, Change
-from intact.plan.config import NEW_SUFFIX
 from intact.plan.situation import is_beyond_others
 
 __all__ = ["Image", "Reversal", "images_of", "merge_images", "reverse"]
