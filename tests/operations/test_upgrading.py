@@ -11,7 +11,7 @@ from intact.operations.prepare import InstallOptions
 from intact.operations.root import Environment
 from intact.operations.verify import verify
 from support.situations import digest
-from support.workshop import Package, Part, Workshop, directory, file, snapshot, symlink
+from support.workshop import Package, Part, Workshop, file, snapshot, symlink
 
 SAME = (file("opt/a/same", "same"), file("opt/b/same", "same"), symlink("opt/link", "a/same"))
 
@@ -184,7 +184,7 @@ def test_a_lost_or_altered_manifest_costs_time_only(workshop: Workshop) -> None:
         [file("etc/a.conf.pkg-new", "own")],
         [file("etc/a.conf.pkg-new", "own"), file("etc/a.conf", "conf", config=True)],
         [symlink("etc/a.pkg-new", "somewhere")],
-        [directory("etc/a.pkg-new")],
+        [file("etc/a.pkg-new/x", "own")],
     ],
     ids=["file", "file and configuration file", "link", "directory"],
 )
@@ -192,9 +192,10 @@ def test_what_is_called_like_a_new_version_of_a_configuration_file_stays(
     workshop: Workshop, own: list[Part]
 ) -> None:
     workshop.install(_package("1", *own))
-    before = snapshot(workshop, links=False)
+    before, rows = snapshot(workshop, links=False), [row[0] for row in _rows(workshop)]
     workshop.install(_package("2", *own))
     assert {str(part.entry.path) for part in own} <= snapshot(workshop).keys()
+    assert [row[0] for row in _rows(workshop)] == rows
     workshop.install(_package("1", *own), allow_downgrade=True)
     assert snapshot(workshop, links=False) == before
 
