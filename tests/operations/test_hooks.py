@@ -195,6 +195,25 @@ class TestWhenOneSaysNo:
         with workshop.opened() as root, root.database() as database:
             assert "I do not like it" in database.history()[0].reason
 
+    def test_what_it_has_written_to_the_new_files_stays_and_is_told(self, workshop: Workshop) -> None:
+        (workshop.path / "usr/bin").mkdir(parents=True)
+        hooks = (after("/bin/sh", "-c", "echo more >>/usr/bin/web; exit 1"),)
+        with pytest.raises(HookFailed) as caught:
+            workshop.install(Package("web", "1", file("usr/bin/web", "one"), hooks=hooks))
+        assert workshop.read("usr/bin/web") == "onemore\n"
+        told = "/usr/bin/web: was changed by somebody, or by a hook, after it had been put there; stays"
+        assert told in caught.value.details
+        assert (
+            caught.value.root_state
+            == "everything was rolled back; the root is as it was, but for what is named above"
+        )
+
+    def test_what_it_says_on_the_way_back_is_no_exception(self, workshop: Workshop) -> None:
+        with pytest.raises(HookFailed) as caught:
+            workshop.install(web("1", *PLAIN.source.manifest.hooks, after("/bin/sh", "-c", "exit 1")))
+        assert "web: undo web 1 stop" in caught.value.details
+        assert caught.value.root_state == "everything was rolled back; the root is as it was"
+
     def test_an_upgrade_goes_back_and_the_old_version_acts_again(self, workshop: Workshop) -> None:
         workshop.install(PLAIN)
         old = without_log(workshop)

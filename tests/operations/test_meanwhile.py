@@ -9,18 +9,40 @@ from pathlib import Path
 import pytest
 
 from intact.bundle.read import open_bundle
-from intact.model.errors import Conflict
+from intact.model.errors import Conflict, NoSpace, RecoveryFailed, machine_error
 from intact.operations.install import install
 from intact.operations.prepare import InstallOptions
 from intact.operations.root import Environment
 from intact.operations.verify import verify
 from support.faulty_disk import FaultyDisk
-from support.workshop import Package, Workshop, directory, file, hardlink, snapshot, symlink
+from support.scenarios import recover
+from support.workshop import Package, Workshop, directory, file, hardlink, snapshot, state_files, symlink
 
 
 def _differences(workshop: Workshop) -> list[str]:
     with workshop.opened() as root:
         return [f"{one.location} {one.what}" for one in verify(root, [], Environment()).differences]
+
+
+def test_who_changes_a_file_that_goes_and_puts_another_there_is_told_of_both(workshop: Workshop) -> None:
+    workshop.install(Package("t", "1", file("a", "one"), file("b", "one")))
+    disk = FaultyDisk(workshop.path)
+
+    def meddle(_number: int, verb: str, path: str) -> None:
+        if verb == "move_new" and path.endswith("/a") and not (workshop.path / "a").exists():
+            workshop.write("a", "another")  # just when the changed one would come back
+        elif verb == "move_new" and (workshop.path / "a").exists() and workshop.read("a") == "one":
+            workshop.write("a", "changed")
+
+    disk.fault = meddle
+    with pytest.raises(Conflict, match="somebody has changed it since") as caught:
+        workshop.remove("t", disk=disk)
+    disk.close()
+    assert caught.value.path == "/a"
+    assert workshop.read("a") == "another"
+    (kept,) = [line for line in caught.value.details if "kept in" in line]
+    assert Path(f"{workshop.path}/{kept.rpartition(' ')[2]}").read_text() == "changed"
+    assert caught.value.root_state.endswith("but for what is named above")
 
 
 class TestASwitchedDirectory:
@@ -275,15 +297,80 @@ class TestTheScreen:
         self._install(workshop, Environment(progress=progress))
         assert (workshop.read("a"), workshop.read("b")) == ("new", "new")
 
+    @pytest.mark.parametrize("what", ["opening.json", "journal", "slots"])
+    def test_an_interruption_while_a_transaction_begins_leaves_nothing_open(
+        self, what: str, workshop: Workshop
+    ) -> None:
+        def interrupt(_number: int, _verb: str, path: str) -> None:
+            if path.endswith(f"transactions/1/{what}"):
+                disk.fault = lambda *_: None
+                signal.raise_signal(signal.SIGINT)
+
+        disk = FaultyDisk(workshop.path, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            workshop.install(self.NEW, disk=disk)
+        disk.close()
+        assert not [name for name in state_files(workshop) if "transactions/" in name]
+
+    @pytest.mark.parametrize("what", ["opening.json", "journal", "slots"])
+    def test_a_full_disk_while_a_transaction_begins_leaves_nothing_open(
+        self, what: str, workshop: Workshop
+    ) -> None:
+        def fail(_number: int, _verb: str, path: str) -> None:
+            if path.endswith(f"transactions/1/{what}"):
+                disk.fault = lambda *_: None
+                raise machine_error("write", OSError(28, "No space left on device"), path)
+
+        disk = FaultyDisk(workshop.path, fail)
+        with pytest.raises(NoSpace):
+            workshop.install(self.NEW, disk=disk)
+        disk.close()
+        assert not [name for name in state_files(workshop) if "transactions/" in name]
+
+    def test_nothing_is_drawn_between_the_renames(self, workshop: Workshop) -> None:
+        """A terminal that was stopped (Ctrl-S) takes nothing, and would hold up whoever draws."""
+        workshop.install(self.OLD)
+        halves = []
+
+        def progress(_phase: str, _done: int, _total: int) -> None:
+            texts = workshop.read("a"), workshop.read("b")
+            halves.append(texts != ("old", "old"))
+
+        self._install(workshop, Environment(progress=progress))
+        assert halves
+        assert not any(halves)
+
     def test_an_interruption_that_comes_too_late_is_told_with_the_receipt(self, workshop: Workshop) -> None:
-        def progress(now: str, _done: int, _total: int) -> None:
-            if now == "commit":
+        def interrupt(_number: int, verb: str, path: str) -> None:
+            if verb == "exchange" and path.endswith("/b"):
                 signal.raise_signal(signal.SIGINT)
 
         workshop.install(self.OLD)
-        told = self._install(workshop, Environment(progress=progress))
-        assert told == ("the interruption came too late: everything was done by then",)
+        disk = FaultyDisk(workshop.path)
+        disk.fault = interrupt
+        receipt = workshop.install(self.NEW, disk=disk)
+        disk.close()
+        assert receipt.told == ("the interruption came too late: everything was done by then",)
         assert (workshop.read("a"), workshop.read("b")) == ("new", "new")
+
+    def test_a_failed_rollback_is_told_and_not_the_interruption(self, workshop: Workshop) -> None:
+        def fail(_number: int, verb: str, path: str) -> None:
+            if verb == "exchange" and path.endswith("/b"):
+                signal.raise_signal(signal.SIGINT)
+                disk.fault = never
+                raise machine_error("exchange", OSError(5, "Input/output error"), path)
+
+        def never(_number: int, _verb: str, path: str) -> None:
+            raise machine_error("exchange", OSError(5, "Input/output error"), path)
+
+        workshop.install(self.OLD)
+        disk = FaultyDisk(workshop.path)
+        disk.fault = fail
+        with pytest.raises(RecoveryFailed):
+            workshop.install(self.NEW, disk=disk)
+        disk.close()
+        recover(workshop)
+        assert (workshop.read("a"), workshop.read("b")) in {("new", "new"), ("old", "old")}
 
     def test_an_error_that_nobody_has_thought_of_is_rolled_back(self, workshop: Workshop) -> None:
         workshop.install(self.OLD)

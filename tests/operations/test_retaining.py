@@ -1,5 +1,6 @@
 """How much of the way back is kept, and how it is given up."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -7,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from intact.model.errors import NoSpace, RootUnusable, UnknownTransaction, UsageError
+from intact.model.errors import (
+    Conflict,
+    MachineError,
+    NoSpace,
+    RootUnusable,
+    UnknownTransaction,
+    UsageError,
+    machine_error,
+)
 from intact.operations.retaining import forget_history, retained_history, retention_policy
 from intact.operations.root import Environment
 from intact.state.settings import SettingsInvalid
@@ -253,6 +262,34 @@ class TestFullDisk:
         receipt = small.install(_version(5, 200_000), dry_run=True)
         assert receipt.told == ("the disk is full: transactions up to 2 could not be undone any more",)
         assert _retained(small) == [1, 2, 3, 4]
+
+    def test_nothing_is_given_up_for_what_cannot_be_done_anyway(self, small: Workshop) -> None:
+        _install(small, 4, 200_000)
+        target = small.path / "opt/a"
+        if subprocess.run(["chattr", "+i", target], check=False, capture_output=True).returncode != 0:
+            pytest.skip("chattr does not work here")
+        self._fill(small, (1 << 20) + 250_000)
+        try:
+            with pytest.raises(Conflict, match="protected"):
+                small.install(_version(5, 200_000))
+        finally:
+            subprocess.run(["chattr", "-i", target], check=True)
+        assert _retained(small) == [1, 2, 3, 4]
+
+    def test_what_was_given_up_is_told_where_it_fails_after_all(self, small: Workshop) -> None:
+        _install(small, 4, 200_000)
+        self._fill(small, (1 << 20) + 250_000)
+
+        def fail(_number: int, verb: str, path: str) -> None:
+            if verb == "exchange" and path.endswith("/opt/a"):
+                raise machine_error("exchange", OSError(errno.EIO, "Input/output error"), path)
+
+        disk = FaultyDisk(small.path, fail)
+        with pytest.raises(MachineError) as caught:
+            small.install(_version(5, 200_000), disk=disk)
+        disk.close()
+        assert any("cannot be undone any more" in line for line in caught.value.details)
+        assert small.read("opt/a") == f"{4:0200000d}"
 
     def test_where_all_of_it_would_not_be_enough_all_of_it_stays(self, small: Workshop) -> None:
         _install(small, 3, 200_000)

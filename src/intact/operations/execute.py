@@ -19,7 +19,7 @@ from intact.model.paths import RelPath
 from intact.model.values import dataclass, field, replace
 from intact.operations.hooks import bind_commands
 from intact.operations.in_use import NOBODY, UsesFound, find_in_use
-from intact.operations.preflight import missing_bytes, preflight, staged_size
+from intact.operations.preflight import insist_on_room, missing_bytes, preflight, staged_size
 from intact.operations.receipt import Receipt
 from intact.operations.retaining import make_room, retention_policy
 from intact.operations.root import Environment, Root
@@ -109,31 +109,56 @@ def execute(
     )
     mounts = _mounts(root, prepared.plan)
     policy = retention_policy(root)
+    preflight(root, prepared.plan, mounts)
     room = make_room(
         root, lambda: missing_bytes(root, prepared.plan, mounts), prepared.undoes, dry_run=dry_run
     )
-    if not (dry_run and room):
-        preflight(root, prepared.plan, mounts)
-    if dry_run or not receipt.changed:
-        return replace(receipt, told=room)
+    with _told_in_any_case(room):
+        if not (dry_run and room):
+            insist_on_room(root, prepared.plan, mounts)
+        if dry_run or not receipt.changed:
+            return replace(receipt, told=room)
+        return _carry_out(root, prepared, (mounts, policy), environment, replace(receipt, told=room))
+
+
+@contextmanager
+def _told_in_any_case(room: tuple[str, ...]) -> Iterator[None]:
+    """Say what was given up for a transaction that does not happen after all."""
+    try:
+        yield
+    except IntactError as error:
+        error.details = (*error.details, *room)
+        raise
+
+
+def _carry_out(
+    root: Root,
+    prepared: Prepared,
+    where: tuple[tuple[RelPath, ...], RetentionPolicy],
+    environment: Environment,
+    receipt: Receipt,
+) -> Receipt:
+    mounts, policy = where
     with root.database() as database:
         last = database.last_transaction()
     number = next_number(root.disk, root.layout, last, mounts)
     opening = Opening(prepared.kind, environment.command, environment.clock(), mounts, prepared.undoes)
-    transaction = open_transaction(root.disk, root.layout, number, opening)
+    transaction: OpenTransaction | None = None
     try:
+        with signals_held():
+            transaction = open_transaction(root.disk, root.layout, number, opening)
         make_slot_directories(root.disk, transaction)
         tree, drops = _stage(root, transaction, prepared, policy, environment)
         plan = replace(prepared.plan, commands=bind_commands(root, prepared.plan, tree))
         checked = run_or_fail(root.disk, transaction, plan.commands.before)
         told = (*checked, *_finish(root, transaction, plan, (tree, drops), environment))
     except (Exception, KeyboardInterrupt) as error:
-        if transaction.journal.phase is Phase.OPEN:
-            with _settled(transaction, error):
+        if transaction is not None and transaction.journal.phase is Phase.OPEN:
+            with signals_held(), _settled(transaction, error):  # a second signal waits: it takes moments
                 _discard(root, transaction, prepared, environment, error)
         raise
     in_use, unknown = _in_use(root, number, tree.steps)
-    return replace(receipt, transaction=number, told=(*room, *told, *unknown), in_use=in_use)
+    return replace(receipt, transaction=number, told=(*receipt.told, *told, *unknown), in_use=in_use)
 
 
 def _in_use(root: Root, number: int, steps: Sequence[Step]) -> tuple[UsesFound, tuple[str, ...]]:
@@ -154,8 +179,12 @@ def _finish(
     staged_parts: tuple[StagingTree, tuple[int, ...]],
     environment: Environment,
 ) -> tuple[str, ...]:
-    """Seal and commit. From here on it takes moments, and signals wait; one that comes too late is told."""
+    """Seal and commit. From here on it takes moments, and signals wait; one that comes too late is told.
+
+    Nothing is drawn meanwhile: a terminal that has been stopped would hold the renames up.
+    """
     tree, drops = staged_parts
+    environment.tell_progress("commit", 0, len(tree.steps))
     told: tuple[str, ...] | None = None
     try:
         with signals_held():
@@ -300,26 +329,21 @@ def _commit(root: Root, staged: StagedTransaction, environment: Environment) -> 
         Conflict, MachineError: it was rolled back; the root is as it was.
         RecoveryFailed: it is neither closed nor undone; the next command goes on.
     """
-    disk, layout, total = root.disk, root.layout, len(staged.plan.steps)
-    done = 0
-
-    def progress(count: int) -> None:
-        nonlocal done
-        done += count
-        environment.tell_progress("commit", done, total)
-
+    disk, layout = root.disk, root.layout
     try:
-        committed = commit(disk, staged, now=environment.clock(), progress=progress)
+        committed = commit(disk, staged, now=environment.clock())
     except Exception as error:  # whatever it is, nothing may stay half done
         reason = _reason(error)
         with completed_later(f"{reason}; and it cannot be undone now", _SOME_CHANGES):
-            remarks = roll_back(disk, staged, now=environment.clock(), reason=reason)
+            undone = roll_back(disk, staged, now=environment.clock(), reason=reason)
+            remarks = (*undone.remarks, *undone.said)
             plan = Plan((), staged.plan.packages, (*staged.plan.notes, *remarks))
             entry = _entry(staged.open, plan, Outcome.ROLLED_BACK, environment.clock(), reason)
             told = close_undone(disk, layout, staged.open.journal, entry, staged.plan, staged.plan.mounts)
         if isinstance(error, IntactError):
             error.details = (*error.details, *remarks, *told)
-            error.root_state = "everything was rolled back; the root is as it was"
+            but = ", but for what is named above" if undone.remarks or told else ""
+            error.root_state = f"everything was rolled back; the root is as it was{but}"
         raise
     with completed_later("done, but it cannot be recorded now", _ALL_CHANGES):
         told = close_committed(disk, layout, committed, now=environment.clock())

@@ -15,9 +15,9 @@ from intact.model.paths import RelPath
 from intact.operations.root import Root
 from intact.state.layout import mount_of
 from intact.system.forks import all_in_parts
-from intact.system.port import Disk, Guard
+from intact.system.port import Disk, Guard, Space
 
-__all__ = ["missing_bytes", "preflight", "staged_size"]
+__all__ = ["insist_on_room", "missing_bytes", "preflight", "staged_size"]
 
 _RESERVE_BYTES = 1 << 20
 _BYTES_PER_ACTION = 1024
@@ -27,7 +27,10 @@ _ANSWERS = (None, *Guard)
 
 
 def preflight(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> None:
-    """Find out whether the plan can be carried out here.
+    """Find out whether the plan can be carried out here, if there is or will be room beside the state directory.
+
+    That room is another question (`insist_on_room`), because history can be given up for it, and should not be where
+    something else stands in the way.
 
     Args:
         mounts: the mount points that the plan touches.
@@ -41,13 +44,28 @@ def preflight(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> None:
         space = root.disk.space(mount)
         if space.read_only:
             raise machine_error("preflight", OSError(errno.EROFS, "Read-only file system"), f"/{mount}")
-        if size > space.free_bytes:
-            reason = f"{size} bytes are needed for new and old together, {space.free_bytes} are free"
-            raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
+        if mount != root.layout.mount:
+            _insist_on_bytes(size, space, mount)
         if space.free_inodes is not None and count > space.free_inodes:
             reason = f"{count} inodes are needed, {space.free_inodes} are free"
             raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
     _insist_on_changeable(root, plan)
+
+
+def insist_on_room(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> None:
+    """Find out whether the plan fits on the mount with the state directory.
+
+    Raises:
+        NoSpace: there are not enough bytes for old and new together.
+    """
+    size, _ = _needs(root, plan, mounts)[root.layout.mount]
+    _insist_on_bytes(size, root.disk.space(root.layout.mount), root.layout.mount)
+
+
+def _insist_on_bytes(size: int, space: Space, mount: RelPath) -> None:
+    if size > space.free_bytes:
+        reason = f"{size} bytes are needed for new and old together, {space.free_bytes} are free"
+        raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
 
 
 def missing_bytes(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> int:

@@ -8,8 +8,10 @@ raise in the main thread all the same.
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import FrameType
+
+from intact.model.errors import RecoveryFailed
 
 __all__ = ["POLITE", "signal_waits", "signals_held"]
 
@@ -27,7 +29,10 @@ _arrived: list[int] = []
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Hold polite signals back; the first that came is delivered when the block ends."""
+    """Hold polite signals back; the first that came is delivered when the block ends.
+
+    Only the news that a recovery is needed is more important than the signal, and comes out in its place.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -40,16 +45,21 @@ def signals_held() -> Iterator[None]:
     heeded = [one for one in POLITE if signal.getsignal(one) is not signal.SIG_IGN]
     handlers = {one: signal.signal(one, note) for one in heeded}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
+    outranked: AbstractContextManager[None] = nullcontext()
     try:
         yield
+    except RecoveryFailed:
+        outranked = suppress(KeyboardInterrupt)
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # what is pending is noted now
         for one, handler in handlers.items():
             signal.signal(one, handler if handler is not None else signal.SIG_DFL)
         first = _arrived[:1]
         _arrived.clear()
-        if first:
-            signal.raise_signal(first[0])
+        with outranked:
+            for number in first:
+                signal.raise_signal(number)
 
 
 def signal_waits() -> bool:

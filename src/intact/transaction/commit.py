@@ -8,8 +8,6 @@ command; after it the transaction has happened.
 deleted before.
 """
 
-from collections.abc import Callable
-
 from intact.model.errors import MachineError, RecoveryFailed
 from intact.model.values import dataclass
 from intact.system.port import Disk
@@ -21,7 +19,7 @@ from intact.transaction.plan_text import TransactionPlan
 from intact.transaction.staging import StagedTransaction
 from intact.transaction.steps import carry_out, insist, insist_on_staged, is_done, undo
 
-__all__ = ["CommittedTransaction", "commit", "perhaps_not_run", "roll_back"]
+__all__ = ["CommittedTransaction", "UndoneTransaction", "commit", "perhaps_not_run", "roll_back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +35,31 @@ class CommittedTransaction:
     remarks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class UndoneTransaction:
+    """A transaction that has been rolled back; made by `roll_back`.
+
+    Attributes:
+        remarks: what could not be as before, because somebody (or a hook) has changed it meanwhile.
+        said: what the commands of the way back said.
+    """
+
+    remarks: tuple[str, ...]
+    said: tuple[str, ...]
+
+
 def commit(
     disk: Disk,
     staged: StagedTransaction,
     *,
     now: int,
     recovering: bool = False,
-    progress: Callable[[int], None] = lambda _count: None,
 ) -> CommittedTransaction:
     """Carry out every step; on return the transaction has happened, durably.
 
     Args:
         now: seconds since 1970.
         recovering: some steps may have been carried out before a crash.
-        progress: called with the number of steps done since its last call.
 
     Raises:
         Conflict: somebody changed a path meanwhile. The caller rolls back.
@@ -69,7 +78,6 @@ def commit(
             remark = carry_out(disk, step)
         if remark is not None:
             remarks.append(remark)
-        progress(1)
     _make_durable(disk, staged)
     if staged.plan.commands.after and staged.open.journal.phase is Phase.STAGED:
         remarks += _confirm(disk, staged, now)
@@ -86,8 +94,8 @@ def _confirm(disk: Disk, staged: StagedTransaction, now: int) -> tuple[str, ...]
     return (*told, *left_out)
 
 
-def roll_back(disk: Disk, staged: StagedTransaction, *, now: int, reason: str) -> tuple[str, ...]:
-    """Undo whatever was carried out; return remarks about what could not be as before.
+def roll_back(disk: Disk, staged: StagedTransaction, *, now: int, reason: str) -> UndoneTransaction:
+    """Undo whatever was carried out.
 
     Raises:
         RecoveryFailed: a step could not be undone; everything that is needed to try again is kept.
@@ -114,7 +122,7 @@ def roll_back(disk: Disk, staged: StagedTransaction, *, now: int, reason: str) -
     _make_durable(disk, staged)
     journal.append(Record(Phase.ROLLED_BACK, now, reason=reason))
     back = run_back(disk, staged.open, staged.plan.commands.back) if confirming else perhaps_not_run(staged)
-    return (*remarks, *back)
+    return UndoneTransaction(tuple(remarks), back)
 
 
 def perhaps_not_run(staged: StagedTransaction) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 
 from intact.model.entries import Digest
 from intact.model.errors import JournalDamaged, MachineError, RootUnusable
@@ -19,6 +20,7 @@ from intact.model.values import dataclass, replace
 from intact.state.layout import StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.journal import Journal, Record
+from intact.transaction.leftovers import drop_transaction
 from intact.transaction.phases import Phase
 
 __all__ = [
@@ -137,9 +139,23 @@ def next_number(disk: Disk, layout: StateLayout, last: int, mounts: Iterable[Rel
 
 
 def open_transaction(disk: Disk, layout: StateLayout, number: int, opening: Opening) -> OpenTransaction:
-    """Begin transaction `number`; its OPEN record is durable on return."""
+    """Begin transaction `number`; its OPEN record is durable on return.
+
+    Raises:
+        MachineError: the system refused; nothing is left of it, if the disk lets us.
+    """
     places = layout.transaction(number)
     disk.make_directory(places.home)
+    try:
+        journal = _begin(disk, layout, places, opening)
+    except MachineError:
+        with suppress(MachineError):
+            drop_transaction(disk, layout, number, ())
+        raise
+    return OpenTransaction(places, opening, journal)
+
+
+def _begin(disk: Disk, layout: StateLayout, places: TransactionPlaces, opening: Opening) -> Journal:
     disk.sync_directory(layout.transactions)
     text = json.dumps(
         {
@@ -152,8 +168,7 @@ def open_transaction(disk: Disk, layout: StateLayout, number: int, opening: Open
     ).encode()
     disk.write_durably(places.opening, text)
     record = Record(Phase.OPEN, opening.started, attached=hashlib.sha256(text).hexdigest())
-    journal = Journal.create(disk, places.journal, number, record)
-    return OpenTransaction(places, opening, journal)
+    return Journal.create(disk, places.journal, places.id, record)
 
 
 def make_slot_directories(disk: Disk, transaction: OpenTransaction) -> None:

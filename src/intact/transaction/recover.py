@@ -304,10 +304,10 @@ def _undo_unconfirmed(
 
 
 def _roll_back(disk: Disk, layout: StateLayout, staged: StagedTransaction, now: int, reason: str) -> _Result:
-    remarks = roll_back(disk, staged, now=now, reason=reason)
+    undone = roll_back(disk, staged, now=now, reason=reason)
     entry = _entry(staged.open, staged.plan.packages, Outcome.ROLLED_BACK, now, reason)
     told = close_undone(disk, layout, staged.open.journal, entry, staged.plan, staged.plan.mounts)
-    return Outcome.ROLLED_BACK, (*remarks, *told)
+    return Outcome.ROLLED_BACK, (*undone.remarks, *undone.said, *told)
 
 
 def _finish(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now: int) -> _Result:

@@ -176,7 +176,7 @@ def _insist(disk: Disk, step: Step, action: Replace | Remove) -> None:
     if isinstance(action, Replace):
         swap(disk, step.slot, action.path)
     else:
-        move_new(disk, step.slot, action.path)
+        _put_back(disk, step.slot, action.path)  # or it stays in the slot, and whoever rolls back tells of it
     raise _changed(action.path, "somebody has changed it since")
 
 
@@ -195,10 +195,8 @@ def undo(disk: Disk, step: Step) -> str | None:
     """
     action, slot = step.action, step.slot
     match action:
-        case Create(path):
-            if is_done(disk, step) and is_new_object(disk, path, step):
-                insist_on_no_mount(disk, path)
-                move_new(disk, path, slot)
+        case Create():
+            return _undo_create(disk, step, action)
         case Replace():
             return _undo_replace(disk, step, action)
         case Remove(path):
@@ -221,6 +219,17 @@ def _make_again(disk: Disk, slot: RelPath, path: RelPath, old: Observed) -> str 
         disk.make_directory(slot)
     disk.set_attributes(slot, old_attributes(old))
     return _put_back(disk, slot, path)
+
+
+def _undo_create(disk: Disk, step: Step, action: Create) -> str | None:
+    path = action.path
+    if not is_done(disk, step) or disk.observe(path) is None:
+        return None
+    if not is_new_object(disk, path, step):
+        return f"/{path}: was changed by somebody, or by a hook, after it had been put there; stays"
+    insist_on_no_mount(disk, path)
+    move_new(disk, path, step.slot)
+    return None
 
 
 def _undo_replace(disk: Disk, step: Step, action: Replace) -> str | None:
