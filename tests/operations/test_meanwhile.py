@@ -417,3 +417,37 @@ def test_a_nested_btrfs_subvolume_has_a_staging_tree_of_its_own(fast_path: Path)
         assert not (workshop.path / "srv/a").exists()
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_time_in_a_far_future_stops_nothing(workshop: Workshop) -> None:
+    """After 2262 nanoseconds since 1970 do not fit into 63 bits; btrfs, tmpfs and XFS have such times."""
+    old = Package("t", "1", file("a", "one"), file("b", "same"), directory("d"), file("d/c", "c"))
+    workshop.install(old)
+    manifests = workshop.path / "var/lib/intact/private/manifests"
+    for version in ("2", "3"):
+        for name in ("a", "b", "d", "d/c"):
+            os.utime(workshop.path / name, ns=(1 << 64, 1 << 64))
+        for one in manifests.iterdir():  # so that all of it is read
+            one.unlink()
+        workshop.install(
+            Package("t", version, file("a", version), file("b", "same"), directory("d"), file("d/c", "c"))
+        )
+        assert _differences(workshop) == []
+    for name in ("a", "b", "d", "d/c"):
+        os.utime(workshop.path / name, ns=(1 << 64, 1 << 64))
+    workshop.remove("t")
+    assert not (workshop.path / "a").exists()
+    workshop.roll_back()
+    assert workshop.read("a") == "3"
+
+
+def test_damage_that_size_and_time_hide_is_told_when_the_content_is_needed(workshop: Workshop) -> None:
+    workshop.install(Package("t", "1", file("a", "one", 0o644)))
+    status = (workshop.path / "a").stat()
+    (workshop.path / "a").write_text("two")
+    os.utime(workshop.path / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
+    before = snapshot(workshop)
+    with pytest.raises(Conflict, match="its content is not what was installed") as caught:
+        workshop.install(Package("t", "2", file("a", "one", 0o755)))
+    assert (caught.value.path, caught.value.exit_code) == ("/a", 5)
+    assert snapshot(workshop) == before

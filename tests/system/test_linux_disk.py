@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -47,6 +48,21 @@ def test_a_file_is_created_with_its_attributes(disk: LinuxDisk) -> None:
     assert (seen.kind, seen.mode, seen.size, seen.mtime_ns) == (Kind.FILE, 0o640, 5, 1_000_000_000)
     assert disk.read_file(A) == b"hello"
     assert disk.digest(A) == Digest("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
+
+
+def test_many_directories_need_few_descriptors(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = max(int(name) for name in os.listdir("/proc/self/fd")) + 64
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
+    disk = LinuxDisk(str(tmp_path))
+    try:
+        for number in range(few + 10):
+            disk.make_directory(RelPath(f"d{number}"))
+            _write(disk, RelPath(f"d{number}/f"))
+    finally:
+        disk.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(list(tmp_path.glob("*/f"))) == few + 10
 
 
 def test_a_file_is_private_until_it_is_finished(disk: LinuxDisk, tmp_path: Path) -> None:

@@ -52,4 +52,7 @@ def _row(disk: Disk, entry: OwnedEntry, *, rights: bool) -> bytes:
         return _NOT_VOUCHED_FOR
     if seen.xattrs and (seen.kind is Kind.DIRECTORY or any(name == CAPABILITY for name, _ in seen.xattrs)):
         return _NOT_VOUCHED_FOR
-    return _ROW.pack(seen.mode, seen.uid, seen.gid, seen.size, seen.mtime_ns, seen.inode, seen.links)
+    try:
+        return _ROW.pack(seen.mode, seen.uid, seen.gid, seen.size, seen.mtime_ns, seen.inode, seen.links)
+    except struct.error:  # a time beyond the year 2262
+        return _NOT_VOUCHED_FOR

@@ -33,7 +33,7 @@ from intact.plan.assemble import assemble
 from intact.plan.repairing import Repair, decide_repair, is_apart, is_broken, needed_content
 from intact.plan.sharing import decisive, is_as_somebody_says
 from intact.state.database import Database
-from intact.transaction.deleting import drop_tree
+from intact.transaction.deleting import drop_tree, if_possible
 
 __all__ = ["RepairOptions", "Repaired", "repair"]
 
@@ -121,7 +121,8 @@ def repair(
             receipt = execute(root, prepared, environment, recovered, dry_run=options.dry_run)
         finally:
             if needed and not options.dry_run:
-                drop_tree(root.disk, root.layout.rescued)
+                with if_possible("what was found stays until the next command", []):
+                    drop_tree(root.disk, root.layout.rescued)
         versions = {one.identity.name: str(one.identity.version) for one in database.packages()}
     changed = {one.location for one in decided.changes}
     origins = [

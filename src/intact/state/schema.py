@@ -106,6 +106,11 @@ def _folded(inode: int) -> int:
     return inode - _INODES if inode >= _INODES // 2 else inode
 
 
+def _time(mtime_ns: int | None) -> int | None:
+    """A time that SQLite cannot hold (after the year 2262) vouches for nothing: the file's content is compared then."""
+    return mtime_ns if mtime_ns is not None and abs(mtime_ns) < _INODES // 2 else None
+
+
 def _inode(value: Any) -> int:  # noqa: ANN401  as above
     if type(value) is not int:
         raise TypeError(f"{value!r} is not a number")
@@ -218,7 +223,7 @@ def entry_to_row(entry: OwnedEntry, inode: int | None = None) -> Row:
         entry.uid,
         entry.gid,
         entry.size,
-        entry.mtime_ns,
+        _time(entry.mtime_ns),
         _folded(entry.inode if inode is None else inode),
         None if entry.digest is None else bytes.fromhex(entry.digest),
         # A target may hold any bytes (lone surrogates, PEP 383), which SQLite's TEXT cannot; JSON can.

@@ -10,6 +10,7 @@ So each walk looks again whether it is ours and closed to others.
 
 import errno
 import os
+import resource
 import stat
 
 from intact.model.paths import ROOT, RelPath
@@ -18,6 +19,7 @@ __all__ = ["DirectoryDescriptors"]
 
 _WALK_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_OPEN = 256
+_SHARE = 4  # of the descriptors that we may have
 _OURS = ".intact"  # holds slots at the top of a mount
 _OPEN_TO_OTHERS = 0o077
 
@@ -30,6 +32,8 @@ class DirectoryDescriptors:
 
     def __init__(self, root_fd: int) -> None:
         self._open: dict[str, int] = {ROOT: root_fd}
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = _MOST_OPEN if allowed == resource.RLIM_INFINITY else min(_MOST_OPEN, allowed // _SHARE)
 
     def descriptor(self, directory: str) -> int:
         """Return an O_PATH descriptor of the directory, which is a `RelPath`; it stays ours.
@@ -56,7 +60,7 @@ class DirectoryDescriptors:
 
     def trim(self) -> None:
         """Close everything if there is much of it; called between verbs, never while one uses a descriptor."""
-        if len(self._open) >= _MOST_OPEN:
+        if len(self._open) >= self._most:
             self.drop_all()
 
     def forget(self, moved: RelPath) -> None:

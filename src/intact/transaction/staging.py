@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from intact.bundle.verified import VerifiedBundle
 from intact.model.actions import Action, Create, Plan, Remove, RemoveDirectory, Replace, SetAttributes
-from intact.model.errors import MachineError, RecoveryFailed
+from intact.model.errors import Conflict, MachineError, RecoveryFailed
 from intact.model.exhaustive import assert_never
 from intact.model.objects import (
     Backup,
@@ -149,13 +149,23 @@ def _stage_local(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree:
         if isinstance(new, NewSymlink):
             disk.make_symlink(place, new.target, new.uid, new.gid)
         elif isinstance(new, NewFile) and isinstance(new.content, LiveContent):
-            disk.copy_file(new.content.location, place, new.attributes)
-            _check_copy(disk, place, new)
+            _stage_live(disk, new, new.content.location, place)
         elif isinstance(new, NewFile) and isinstance(new.content, Backup):
             _stage_backup(disk, new, new.content.location, place)
         else:
             continue
         _note_inode(disk, location, place, tree)
+
+
+def _stage_live(disk: Disk, new: NewFile, location: RelPath, place: RelPath) -> None:
+    """Copy what stands in the root; inode, size and time have told that it is as recorded, and they can be wrong."""
+    disk.copy_file(location, place, new.attributes)
+    if disk.digest(place) != new.digest:
+        raise Conflict(
+            "its content is not what was installed, although its size and time are; it was damaged, or edited so",
+            path=f"/{location}",
+            remedy="move it away if it is somebody's work, say `pkg repair`, then run the same command again",
+        )
 
 
 def _stage_backup(disk: Disk, new: NewFile, backup: RelPath, place: RelPath) -> None:
@@ -179,7 +189,12 @@ def _stage_backup(disk: Disk, new: NewFile, backup: RelPath, place: RelPath) -> 
     if untouched and not wanted.xattrs and _try_link(disk, backup, place):
         return
     disk.copy_file(backup, place, wanted)
-    _check_copy(disk, place, new)
+    if disk.digest(place) != new.digest:
+        raise RecoveryFailed(
+            "the content on this machine is not what it was when it was recorded",
+            path=f"/{backup}",
+            remedy="install the bundle of that version again",
+        )
 
 
 def _try_link(disk: Disk, backup: RelPath, place: RelPath) -> bool:
@@ -190,15 +205,6 @@ def _try_link(disk: Disk, backup: RelPath, place: RelPath) -> bool:
             return False
         raise
     return True
-
-
-def _check_copy(disk: Disk, place: RelPath, new: NewFile) -> None:
-    if disk.digest(place) != new.digest:
-        raise RecoveryFailed(
-            "the content on this machine is not what it was when it was recorded",
-            path=f"/{place}",
-            remedy="install the bundle of that version again",
-        )
 
 
 def _note_inode(disk: Disk, location: RelPath, place: RelPath, tree: StagingTree) -> None:
