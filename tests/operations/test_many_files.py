@@ -70,6 +70,14 @@ def test_each_difference_is_found(there: Workshop) -> None:
     assert all(done <= total == found.checked for done, total in told)
 
 
+def test_a_time_in_a_far_future_stops_no_removal(there: Workshop) -> None:
+    for name in ("0/50", "9/2509"):
+        os.utime(there.path / "opt/many" / name, ns=(1 << 64, 1 << 64))
+    there.remove("many")
+    assert not (there.path / "opt/many/0/50").exists()
+    assert not (there.path / "opt/many/9/2509").exists()
+
+
 def test_a_removal_leaves_what_was_edited_and_nothing_else_and_the_way_back_is_there(there: Workshop) -> None:
     before = snapshot(there)
     receipt = there.remove("many")
