@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from intact.model.access_lists import DEFAULT_LIST
 from intact.model.errors import Conflict, MachineError, NoSpace, RecoveryFailed
 from intact.model.paths import RelPath
 from intact.operations.hooks import HookOptions
@@ -18,6 +19,7 @@ from intact.operations.root import Environment
 from intact.transaction.leftovers import sweep
 from intact.transaction.opening import settle_identity
 from intact.transaction.recover import Direction
+from model.test_access_lists import NAMED
 from support.faulty_disk import Crash, FaultyDisk, crash_at
 from support.scenarios import recover
 from support.workshop import Package, Workshop, file, snapshot, symlink
@@ -259,3 +261,18 @@ def test_a_hardlink_across_mounts_fails_before_anything_is_touched(spanning: Wor
     (spanning.path / "opt").symlink_to("usr/opt")
     spanning.install(Package("a", "1", file("opt/x", "x"), symlink("usr/y", "opt/x")))
     assert spanning.read("usr/opt/x") == "x"
+
+
+def test_a_default_access_list_does_not_reach_what_is_installed(spanning: Workshop) -> None:
+    """Neither of the root, nor of another mount: who has rights to a file is what its package says."""
+    try:
+        os.setxattr(spanning.path, DEFAULT_LIST, NAMED)
+        os.setxattr(spanning.path / "usr", DEFAULT_LIST, NAMED)
+    except OSError:
+        pytest.skip("this filesystem has no access lists")
+    for version in ("1", "2"):
+        keys = (file(f"{top}/a/b/key", version, 0o640) for top in ("opt", "usr"))
+        spanning.install(Package("a", version, *keys))
+    for top in ("opt", "usr"):
+        for path in (spanning.path / top / "a/b/key", spanning.path / top / "a/b", spanning.path / top / "a"):
+            assert not [name for name in os.listxattr(path) if "acl" in name], path

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 
+from intact.model.access_lists import ACCESS_LIST, DEFAULT_LIST
 from intact.model.entries import Digest
 from intact.model.errors import JournalDamaged, MachineError, RootUnusable
-from intact.model.objects import Kind
+from intact.model.objects import Attributes, Kind
 from intact.model.paths import ROOT, RelPath
 from intact.model.values import dataclass, replace
 from intact.state.layout import StateLayout, TransactionPlaces
@@ -175,6 +176,7 @@ def make_slot_directories(disk: Disk, transaction: OpenTransaction) -> None:
     """Make the places in which objects are staged, on every mount of the transaction."""
     places = transaction.places
     disk.make_directory(places.slots)
+    _drop_access_lists(disk, places.slots)
     for mount in transaction.opening.mounts:
         disk.watch_filesystem(mount)
         directory = places.slot_directory(mount)
@@ -184,9 +186,18 @@ def make_slot_directories(disk: Disk, transaction: OpenTransaction) -> None:
             if disk.observe(above) is None:
                 disk.make_directory(above)
         disk.make_directory(directory)
+        _drop_access_lists(disk, directory)
         disk.learn_renames(directory)
     disk.learn_renames(places.slots)
     disk.watch_filesystem(places.home)
+
+
+def _drop_access_lists(disk: Disk, directory: RelPath) -> None:
+    """A default list of a directory above (acl(5)) would be inherited by all that is staged, and go with it."""
+    seen = disk.observe(directory, xattrs=True)
+    if seen is not None and any(name == DEFAULT_LIST for name, _ in seen.xattrs):
+        attributes = Attributes(seen.mode, seen.uid, seen.gid)
+        disk.set_attributes(directory, attributes, without=(ACCESS_LIST, DEFAULT_LIST), seen=seen)
 
 
 def read_opening(disk: Disk, places: TransactionPlaces, expected: Digest) -> Opening:
