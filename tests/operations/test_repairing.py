@@ -270,6 +270,23 @@ def test_what_nobody_has_is_told_and_the_rest_is_repaired(workshop: Workshop) ->
     assert len(differences(workshop)) == 4
 
 
+def test_below_a_directory_that_others_could_exchange_nothing_is_repaired_and_the_rest_is(
+    workshop: Workshop,
+) -> None:
+    linked = Package("linked", "1", file("opt/tool/one", "names"), hardlink("usr/two", "opt/tool/one"))
+    workshop.install(TOOL, linked)
+    for name in ("usr/share/tool/data", "opt/tool/one", "usr/two"):
+        (workshop.path / name).unlink()
+    (workshop.path / "opt/tool").chmod(0o777)
+    bundles = tuple(map(workshop.bundle, (TOOL, linked)))
+    (told,) = repaired(workshop, bundles=bundles, allow_unsigned=True).left
+    assert told.startswith("/opt/tool: every user may write to it")
+    assert told.endswith("was not repaired: /opt/tool/one, /usr/two")
+    assert differences(workshop) == ["/opt/tool/one missing", "/usr/two missing"]  # its mode was repaired
+    done = repaired(workshop, bundles=bundles, allow_unsigned=True)
+    assert (done.left, differences(workshop)) == ((), [])
+
+
 def test_a_persons_file_in_the_place_is_kept(workshop: Workshop) -> None:
     workshop.install(TOOL)
     link = workshop.path / "usr/share/tool/link"

@@ -83,7 +83,7 @@ def prepare(
     decisions = decide(replace(situation, may_take_over=_takeovers(incoming, facts)))
     problems += unknown + decisions.problems
     brought = [one.location for one in decisions.changes if one.new is not None]
-    problems += open_ways(root, database, situation.wanted, brought)
+    problems += open_ways(root, database, situation.wanted, brought).values()
     problems += reserved_places(root, database, situation.wanted, brought)
     if problems:
         raise Conflict(

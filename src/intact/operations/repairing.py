@@ -6,12 +6,11 @@ from intact.bundle.read import UnverifiedBundle
 from intact.bundle.reading import Reading
 from intact.bundle.verified import verify
 from intact.model.actions import Plan
-from intact.model.errors import Conflict
 from intact.model.installed import OwnedEntry, Ownership
 from intact.model.manifest import PackageChange
-from intact.model.objects import Kind, Observed
+from intact.model.objects import Kind, NewHardlink, Observed
 from intact.model.paths import RelPath
-from intact.model.values import dataclass
+from intact.model.values import dataclass, replace
 from intact.operations.changing import change
 from intact.operations.content_sources import FoundContent, collect_content
 from intact.operations.execute import Prepared, execute
@@ -36,6 +35,8 @@ from intact.state.database import Database
 from intact.transaction.deleting import drop_tree, if_possible
 
 __all__ = ["RepairOptions", "Repaired", "repair"]
+
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def repair(
             if needed:
                 found = collect_content(root, database, needed, bundles, copy=not options.dry_run)
             decided = decide_repair(wanted, observed, found.places.get, lambda at: _is_empty(root, at))
+            decided, exposed = _beyond_others(root, database, decided)
             prepared = _prepared(root, database, decided, observed)
             receipt = execute(root, prepared, environment, recovered, dry_run=options.dry_run)
         finally:
@@ -134,7 +136,7 @@ def repair(
     return Repaired(
         receipt,
         tuple(origins),
-        (*_left(decided, versions), *blocked),
+        (*_left(decided, versions), *blocked, *exposed),
         edited=tuple(f"/{at}" for at in left_alone if observed[at] is not None),
         deleted=tuple(f"/{at}" for at in left_alone if observed[at] is None),
     )
@@ -224,14 +226,7 @@ def _prepared(
     root: Root, database: Database, decided: Repair, observed: Mapping[RelPath, Observed | None]
 ) -> Prepared:
     changes = with_rights(root.disk, decided.changes)
-    brought = [one.location for one in changes]
-    if problems := open_ways(root, database, {}, brought):
-        raise Conflict(
-            "this cannot be repaired as it is",
-            details=problems,
-            remedy="solve what is named above, then run the same command again",
-        )
-    locations = [*brought, *(one.location for one in decided.attributes)]
+    locations = [*(one.location for one in changes), *(one.location for one in decided.attributes)]
     terrain = survey_terrain(root.disk, {at: observed.get(at) for at in locations}, locations)
     names = sorted({one.package for owners in database.owners(locations).values() for one in owners})
     rows = [
@@ -249,6 +244,24 @@ def _prepared(
         installed=tuple(rows),
         before=dict.fromkeys(names),
     )
+
+
+def _beyond_others(root: Root, database: Database, decided: Repair) -> tuple[Repair, list[str]]:
+    """Leave out what others could exchange; say of each directory that lets them what is left out."""
+    ways = open_ways(root, database, {}, [one.location for one in decided.changes])
+    if not ways:
+        return decided, []
+    left = {one.location: ways.keys() & set(one.location.ancestors) for one in decided.changes}
+    for one in decided.changes:  # the names of a file come back with it, or not at all
+        if isinstance(one.new, NewHardlink):
+            left[one.location] |= left.get(one.new.target, set())
+    lines = [
+        f"{why}; of what packages have below it was not repaired: {', '.join(f'/{at}' for at in found[:_NAMED])}"
+        + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+        for directory, why in ways.items()
+        if (found := [at for at, open_ones in left.items() if directory in open_ones])
+    ]
+    return replace(decided, changes=[one for one in decided.changes if not left[one.location]]), lines
 
 
 def _left(decided: Repair, versions: Mapping[str, str]) -> tuple[str, ...]:

@@ -27,8 +27,8 @@ def open_ways(
     database: Database,
     wanted: Mapping[RelPath, Sequence[Wanted]],
     brought: Iterable[RelPath],
-) -> list[str]:
-    """Name the directories above these locations that another user could exchange, with the remedy.
+) -> dict[RelPath, str]:
+    """Find the directories above these locations that another user could exchange; say why, with the remedy.
 
     Args:
         wanted: what the incoming packages say of each location.
@@ -38,7 +38,7 @@ def open_ways(
     parents = {location.parent for location in brought} - {ROOT}
     above = parents.union(*(directory.ancestors for directory in parents))
     owners = database.owners(above)
-    found = []
+    found = {}
     absent: set[RelPath] = set()  # nothing is below what is not there
     for directory in sorted(above):
         seen = None if directory.parent in absent else root.disk.observe(directory)
@@ -57,12 +57,12 @@ def open_ways(
                 if isinstance(one.new, NewDirectory)
             }
         if seen.mode & _OTHERS_MAY_WRITE:
-            found.append(
+            found[directory] = (
                 f"/{directory}: every user may write to it, and so exchange what is installed there;"
                 f" `chmod o-w /{directory}`, or install elsewhere"
             )
         elif seen.uid not in trusted | declared:
-            found.append(
+            found[directory] = (
                 f"/{directory}: belongs to uid {seen.uid}, who could exchange what is installed there;"
                 f" `chown root /{directory}`, or let the package own it with that owner"
             )
