@@ -63,6 +63,11 @@ def test_what_lies_below_what(path: str, directory: str, below: bool) -> None:  
     assert RelPath(path).is_below(RelPath(directory)) is below
 
 
+def test_a_path_moves_with_what_is_above_it() -> None:
+    assert RelPath("a/b/c").moved(RelPath("a/b"), RelPath("slots/1")) == RelPath("slots/1/c")
+    assert RelPath("a/b").moved(RelPath("a/b"), RelPath("slots/1")) == RelPath("slots/1")
+
+
 def test_a_path_is_a_text_for_whoever_prints_or_looks_it_up() -> None:
     assert f"/{RelPath('a/b')}" == "/a/b"
     assert {RelPath("a"): 1}[RelPath("a")] == 1

@@ -67,6 +67,10 @@ class RelPath(str):
             at = self.find("/", at + 1)
         return found
 
+    def moved(self, top: "RelPath", place: "RelPath") -> "RelPath":
+        """Return where this is if `top`, which is this path or one above it, stands at `place`."""
+        return RelPath(place + self[len(top) :])
+
     def is_below(self, directory: "RelPath") -> bool:
         """Tell whether this path lies strictly inside `directory`."""
         return bool(self) and (not directory or self.startswith(directory + "/"))

@@ -93,7 +93,7 @@ def bind_commands(root: Root, plan: Plan, tree: StagingTree) -> Commands:
         if isinstance(step.action, Replace | Remove):
             top = step.action.path
             below = [node.path for node in step.action.was_below]
-            leaving |= {path: RelPath(step.slot + path[len(top) :]) for path in (top, *below)}
+            leaving |= {path: path.moved(top, step.slot) for path in (top, *below)}
     locator = Locator(root.disk)
 
     def bound(one: HookCommand, places: Mapping[RelPath, RelPath]) -> HookCommand:

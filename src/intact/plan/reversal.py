@@ -66,12 +66,12 @@ def images_of(action: Action, slot: RelPath) -> list[Image]:
             arrived = {node.path: node.new for node in below}
             images = [Image(path, old, slot, new)]
             images += [
-                Image(node.path, node.old, _inside(slot, path, node.path), arrived.pop(node.path, None))
+                Image(node.path, node.old, node.path.moved(path, slot), arrived.pop(node.path, None))
                 for node in was_below
             ]
             return images + [Image(at, None, None, new) for at, new in arrived.items()]
         case Remove(path, _, old, was_below):
-            inside = [Image(node.path, node.old, _inside(slot, path, node.path), None) for node in was_below]
+            inside = [Image(node.path, node.old, node.path.moved(path, slot), None) for node in was_below]
             return [Image(path, old, slot, None), *inside]
         case RemoveDirectory(path, old):
             return [Image(path, old, None, None)]
@@ -79,10 +79,6 @@ def images_of(action: Action, slot: RelPath) -> list[Image]:
             return [Image(path, old, None, NewDirectory(new))]
         case _:
             assert_never(action)
-
-
-def _inside(slot: RelPath, top: RelPath, path: RelPath) -> RelPath:
-    return RelPath(slot + path[len(top) :])
 
 
 def merge_images(oldest_first: Iterable[Sequence[Image]]) -> dict[RelPath, Image]:

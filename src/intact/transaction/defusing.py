@@ -49,7 +49,7 @@ def _privileged(plan: TransactionPlan) -> Iterator[tuple[RelPath, Observed]]:
                 yield step.slot, action.old
             for node in action.was_below:
                 if node.old.is_privileged:
-                    yield RelPath(step.slot + node.path[len(action.path) :]), node.old
+                    yield node.path.moved(action.path, step.slot), node.old
 
 
 def _is_backup(there: Observed, old: Observed) -> bool:

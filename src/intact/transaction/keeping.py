@@ -33,7 +33,7 @@ def keep_after_rollback(disk: Disk, layout: StateLayout, plan: TransactionPlan) 
             continue
         for stranger in strangers_below(disk, slot, action.below, action.path):
             if disk.observe(stranger) is not None:
-                location = RelPath(action.path + stranger[len(slot) :])
+                location = stranger.moved(slot, action.path)
                 yield _keep(disk, layout, plan.transaction, stranger, location)
 
 
@@ -61,7 +61,7 @@ def keep_from_history(disk: Disk, layout: StateLayout, plan: TransactionPlan) ->
         elif action.old.kind is Kind.DIRECTORY:
             known = {node.path for node in action.was_below}
             for stranger in strangers_below(disk, slot, action.was_below, action.path):
-                location = RelPath(action.path + stranger[len(slot) :])
+                location = stranger.moved(slot, action.path)
                 if location not in known:  # a defused backup differs, too, and is nobody's work
                     told.append(_keep(disk, layout, plan.transaction, stranger, location))
     return told

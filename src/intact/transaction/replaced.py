@@ -170,7 +170,7 @@ def _backups(disk: Disk, step: Step) -> Iterator[_Backup]:
         yield _Backup(action.path, step.slot, action.old, is_gone)
     for node in action.was_below:
         if node.old.kind is Kind.FILE:
-            place = RelPath(step.slot + node.path[len(action.path) :])
+            place = node.path.moved(action.path, step.slot)
             yield _Backup(node.path, place, node.old, is_gone)
 
 

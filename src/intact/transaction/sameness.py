@@ -84,7 +84,7 @@ def strangers_below(
     old = [node for node in expected if isinstance(node, OldNode)]
     if len(old) == len(expected) >= _MANY and _are_all_expected(disk, place, old, top):
         return []
-    known = {RelPath(place + node.path[len(top) :]): node for node in expected}
+    known = {node.path.moved(top, place): node for node in expected}
     files = {
         node.path: node.new for node in expected if isinstance(node, Node) and isinstance(node.new, NewFile)
     }

@@ -131,7 +131,7 @@ def _objects(
     places[action.path] = slot
     found: list[tuple[RelPath, NewObject]] = [(action.path, action.new)]
     for node in action.below:
-        places[node.path] = RelPath(slot + node.path[len(action.path) :])
+        places[node.path] = node.path.moved(action.path, slot)
         found.append((node.path, node.new))
     return found
 
