@@ -118,7 +118,9 @@ def execute(
             insist_on_room(root, prepared.plan, mounts)
         if dry_run or not receipt.changed:
             return replace(receipt, told=room)
-        return _carry_out(root, prepared, (mounts, policy), environment, replace(receipt, told=room))
+        opening = Opening(prepared.kind, environment.command, environment.clock(), mounts, prepared.undoes)
+        number, told, in_use = _carry_out(root, prepared, opening, policy, environment)
+    return replace(receipt, transaction=number, told=(*room, *told), in_use=in_use)
 
 
 @contextmanager
@@ -134,15 +136,14 @@ def _told_in_any_case(room: tuple[str, ...]) -> Iterator[None]:
 def _carry_out(
     root: Root,
     prepared: Prepared,
-    where: tuple[tuple[RelPath, ...], RetentionPolicy],
+    opening: Opening,
+    policy: RetentionPolicy,
     environment: Environment,
-    receipt: Receipt,
-) -> Receipt:
-    mounts, policy = where
+) -> tuple[int, tuple[str, ...], UsesFound]:
+    """Do it; return the transaction's number, what is to be told of it, and who still uses what was replaced."""
     with root.database() as database:
         last = database.last_transaction()
-    number = next_number(root.disk, root.layout, last, mounts)
-    opening = Opening(prepared.kind, environment.command, environment.clock(), mounts, prepared.undoes)
+    number = next_number(root.disk, root.layout, last, opening.mounts)
     transaction: OpenTransaction | None = None
     try:
         with signals_held():
@@ -158,7 +159,7 @@ def _carry_out(
                 _discard(root, transaction, prepared, environment, error)
         raise
     in_use, unknown = _in_use(root, number, tree.steps)
-    return replace(receipt, transaction=number, told=(*receipt.told, *told, *unknown), in_use=in_use)
+    return number, (*told, *unknown), in_use
 
 
 def _in_use(root: Root, number: int, steps: Sequence[Step]) -> tuple[UsesFound, tuple[str, ...]]:
