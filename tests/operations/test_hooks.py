@@ -208,6 +208,21 @@ class TestWhenOneSaysNo:
             == "everything was rolled back; the root is as it was, but for what is named above"
         )
 
+    def test_where_it_was_interrupted_too_all_of_it_is_told(self, workshop: Workshop) -> None:
+        workshop.install(Package("web", "1", file("opt/x", "one")))
+        workshop.write("opt/x", "mine")
+        check = ("/bin/sh", "-c", "echo hook >/opt/x; kill -INT $PPID; while :; do :; done")
+        package = Package("web", "2", file("opt/x", "two"))
+        with pytest.raises(KeyboardInterrupt) as caught:
+            workshop.install(package, hooks=HookOptions(health_check=check))
+        state, *details = map(str, caught.value.args)
+        assert state.endswith("but for what is named above")
+        assert any("the health check was interrupted" in line for line in details)
+        (kept,) = [line for line in details if "your version is kept in" in line]
+        assert workshop.read(kept.rpartition(" in /")[2]) == "mine"
+        with workshop.opened() as root, root.database() as database:
+            assert kept in database.history()[0].notes
+
     def test_what_it_says_on_the_way_back_is_no_exception(self, workshop: Workshop) -> None:
         with pytest.raises(HookFailed) as caught:
             workshop.install(web("1", *PLAIN.source.manifest.hooks, after("/bin/sh", "-c", "exit 1")))
@@ -307,9 +322,9 @@ def _killed_while_it_runs(workshop: Workshop, package: Package) -> None:
     assert os.WTERMSIG(status) == signal.SIGKILL
 
 
-def _recover(workshop: Workshop, direction: Direction = Direction.AUTOMATIC) -> list[Recovered]:
+def _recover(workshop: Workshop, direction: Direction = Direction.AUTOMATIC) -> tuple[Recovered, ...]:
     with workshop.opened() as root:
-        return recover_now(root, direction, Environment("pkg recover"))
+        return recover_now(root, direction, Environment("pkg recover")).transactions
 
 
 class TestWhenItKillsUs:

@@ -441,13 +441,21 @@ def test_a_time_in_a_far_future_stops_nothing(workshop: Workshop) -> None:
     assert workshop.read("a") == "3"
 
 
-def test_damage_that_size_and_time_hide_is_told_when_the_content_is_needed(workshop: Workshop) -> None:
-    workshop.install(Package("t", "1", file("a", "one", 0o644)))
+@pytest.mark.parametrize("config", [False, True])
+def test_damage_that_size_and_time_hide_is_told_when_the_content_is_needed(
+    workshop: Workshop, *, config: bool
+) -> None:
+    workshop.install(Package("t", "1", file("a", "one", 0o644, config=config)))
     status = (workshop.path / "a").stat()
     (workshop.path / "a").write_text("two")
     os.utime(workshop.path / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
     before = snapshot(workshop)
-    with pytest.raises(Conflict, match="its content is not what was installed") as caught:
-        workshop.install(Package("t", "2", file("a", "one", 0o755)))
+    second = Package("t", "2", file("a", "one", 0o755, config=config))
+    with pytest.raises(Conflict, match="its content is not what is recorded") as caught:
+        workshop.install(second)
     assert (caught.value.path, caught.value.exit_code) == ("/a", 5)
+    assert "`touch /a`" in str(caught.value.remedy)
     assert snapshot(workshop) == before
+    os.utime(workshop.path / "a")  # as the remedy says
+    assert workshop.install(second).changed
+    assert workshop.read("a") == ("two" if config else "one")

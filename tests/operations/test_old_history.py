@@ -11,7 +11,7 @@ import pytest
 from intact.model.errors import JournalDamaged, UnknownTransaction
 from intact.operations.recovering import interrupted, recover_now
 from intact.operations.root import Environment
-from intact.transaction.recover import Direction
+from intact.transaction.recover import Direction, Recovery
 from support.faulty_disk import Crash, FaultyDisk
 from support.workshop import Package, Workshop, directory, file, snapshot
 
@@ -61,7 +61,7 @@ def test_an_old_journal_that_has_lost_its_end_undoes_nothing(
     journal = workshop.path / TRANSACTIONS / "2/journal"
     journal.write_bytes(journal.read_bytes()[: records * 512])
     with workshop.opened() as root:
-        assert recover_now(root, direction, Environment()) == []
+        assert recover_now(root, direction, Environment()) == Recovery()
     assert snapshot(workshop) == old
 
 
@@ -214,7 +214,7 @@ def test_a_damaged_database_does_not_keep_a_crash_from_being_undone(phase: str, 
     disk.close()
     (workshop.path / "var/lib/intact/installed.db").write_bytes(b"no database at all")
     with workshop.opened() as root:
-        (recovered,) = recover_now(root, Direction.BACK, Environment())
+        (recovered,) = recover_now(root, Direction.BACK, Environment()).transactions
         assert interrupted(root) == []
     assert recovered.outcome.value in {"rolled back", "discarded"}
     assert snapshot(workshop) == before
@@ -243,7 +243,7 @@ def test_a_full_disk_does_not_keep_people_s_files_from_being_kept(fast_path: Pat
             for number in range(1000):
                 (workshop.path / f"filler-{number}").touch()
         with workshop.opened() as root:
-            (recovered,) = recover_now(root, Direction.BACK, Environment())
+            (recovered,) = recover_now(root, Direction.BACK, Environment()).transactions
             assert interrupted(root) == []
         assert any("is kept in" in line for line in recovered.told)
         found = subprocess.run(

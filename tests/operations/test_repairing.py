@@ -270,21 +270,37 @@ def test_what_nobody_has_is_told_and_the_rest_is_repaired(workshop: Workshop) ->
     assert len(differences(workshop)) == 4
 
 
+@pytest.mark.parametrize(("first", "second"), [("opt/tool/one", "usr/two"), ("usr/one", "opt/tool/two")])
 def test_below_a_directory_that_others_could_exchange_nothing_is_repaired_and_the_rest_is(
-    workshop: Workshop,
+    first: str, second: str, workshop: Workshop
 ) -> None:
-    linked = Package("linked", "1", file("opt/tool/one", "names"), hardlink("usr/two", "opt/tool/one"))
+    linked = Package("linked", "1", file(first, "names"), hardlink(second, first))
     workshop.install(TOOL, linked)
-    for name in ("usr/share/tool/data", "opt/tool/one", "usr/two"):
+    for name in ("usr/share/tool/data", first, second):
         (workshop.path / name).unlink()
     (workshop.path / "opt/tool").chmod(0o777)
     bundles = tuple(map(workshop.bundle, (TOOL, linked)))
     (told,) = repaired(workshop, bundles=bundles, allow_unsigned=True).left
     assert told.startswith("/opt/tool: every user may write to it")
-    assert told.endswith("was not repaired: /opt/tool/one, /usr/two")
-    assert differences(workshop) == ["/opt/tool/one missing", "/usr/two missing"]  # its mode was repaired
+    assert told.endswith(
+        f"then say `pkg repair` again. Not repaired for that: /{min(first, second)}, /{max(first, second)}"
+    )
+    missing = [f"/{one} missing" for one in sorted((first, second))]
+    assert differences(workshop) == missing  # the directory's mode was repaired
     done = repaired(workshop, bundles=bundles, allow_unsigned=True)
     assert (done.left, differences(workshop)) == ((), [])
+    assert (workshop.path / first).samefile(workshop.path / second)
+
+
+def test_of_a_file_with_a_name_in_an_open_directory_no_name_is_repaired_alone(workshop: Workshop) -> None:
+    linked = Package("linked", "1", file("usr/one", "names"), hardlink("opt/tool/two", "usr/one"))
+    workshop.install(linked)
+    (workshop.path / "usr/one").unlink()
+    (workshop.path / "opt/tool").chmod(0o777)
+    bundles = (workshop.bundle(linked),)
+    assert len(repaired(workshop, bundles=bundles, allow_unsigned=True).left) == 1
+    assert repaired(workshop, bundles=bundles, allow_unsigned=True).left == ()
+    assert (workshop.path / "usr/one").samefile(workshop.path / "opt/tool/two")
 
 
 def test_a_persons_file_in_the_place_is_kept(workshop: Workshop) -> None:

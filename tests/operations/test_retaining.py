@@ -276,6 +276,41 @@ class TestFullDisk:
             subprocess.run(["chattr", "-i", target], check=True)
         assert _retained(small) == [1, 2, 3, 4]
 
+    def test_where_nothing_changes_nothing_is_given_up(self, small: Workshop) -> None:
+        _install(small, 4, 200_000)
+        self._fill(small, 250_000)
+        assert not small.install(_version(4, 200_000)).changed
+        assert _retained(small) == [1, 2, 3, 4]
+
+    def test_it_stops_where_giving_up_does_not_help(self, small: Workshop) -> None:
+        _install(small, 4, 200_000)
+        self._fill(small, (1 << 20) + 250_000)
+        disk = FaultyDisk(small.path)
+
+        def fail(_number: int, verb: str, path: str) -> None:
+            if verb in {"move_over", "remove_file"} and "/transactions/" in path:
+                raise machine_error(verb, OSError(errno.EIO, "Input/output error"), path)
+
+        disk.fault = fail
+        with pytest.raises(NoSpace):
+            small.install(_version(5, 200_000), disk=disk)
+        disk.close()
+        assert _retained(small) == [3, 4]
+
+    def test_an_interruption_tells_of_it_too(self, small: Workshop) -> None:
+        _install(small, 4, 200_000)
+        self._fill(small, (1 << 20) + 250_000)
+
+        def interrupt(_number: int, _verb: str, path: str) -> None:
+            if path.endswith("5/plan.json"):
+                raise KeyboardInterrupt
+
+        disk = FaultyDisk(small.path, interrupt)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            small.install(_version(5, 200_000), disk=disk)
+        disk.close()
+        assert any("cannot be undone any more" in str(line) for line in caught.value.args)
+
     def test_what_was_given_up_is_told_where_it_fails_after_all(self, small: Workshop) -> None:
         _install(small, 4, 200_000)
         self._fill(small, (1 << 20) + 250_000)

@@ -35,9 +35,9 @@ def _crash_when(
     disk.close()
 
 
-def _recover(workshop: Workshop, direction: Direction = Direction.AUTOMATIC) -> list[Recovered]:
+def _recover(workshop: Workshop, direction: Direction = Direction.AUTOMATIC) -> tuple[Recovered, ...]:
     with workshop.opened() as root:
-        return recover_now(root, direction, Environment("pkg recover"))
+        return recover_now(root, direction, Environment("pkg recover")).transactions
 
 
 def _usable(workshop: Workshop) -> bool:

@@ -1,16 +1,17 @@
 """A root that spans several mounts, and mount points in the way."""
 
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from intact.model.access_lists import DEFAULT_LIST
-from intact.model.errors import Conflict, MachineError, NoSpace, RecoveryFailed
+from intact.model.errors import Conflict, MachineError, NoSpace, RecoveryFailed, machine_error
 from intact.model.paths import RelPath
 from intact.operations.hooks import HookOptions
 from intact.operations.recovering import recover_now
@@ -91,21 +92,86 @@ def _usr_slots(workshop: Workshop) -> Path:
 
 
 def test_backups_that_cannot_be_reached_go_only_once_they_can(spanning: Workshop) -> None:
+    transactions = spanning.path / "var/lib/intact/private/transactions"
     spanning.install(FIRST)
     spanning.write("usr/a", "mine")
     spanning.install(SECOND)
-    with _usr_out_of_reach(spanning), spanning.opened() as root:
-        gone, told = forget_history(root, 0, Environment())
-        assert gone == (1, 2)
     beyond = f"/{(_usr_slots(spanning) / '2').relative_to(spanning.path)}"
-    assert told == (
-        f"the backups of transaction 2 stay: {beyond} cannot be reached; they go once its filesystem is mounted",
-    )
-    spanning.install(Package("b", "1", file("usr/b", "b")))
+    for gone in ((1, 2), ()):
+        with _usr_out_of_reach(spanning), spanning.opened() as root:
+            forgotten, told = forget_history(root, 0, Environment())
+        assert forgotten == gone
+        (line,) = told
+        assert line.startswith(f"{beyond}: backups of transaction 2 cannot be reached;")
+        assert line.endswith("(if it is gone for good, delete /var/lib/intact/private/transactions/2)")
+        assert not (transactions / "2/slots").exists()  # what can be reached takes no room any more
+    receipt = spanning.install(Package("b", "1", file("usr/b", "b")))
+    kept = beyond.replace("/2", "/kept/2/usr/a")
+    assert receipt.told == (f"/usr/a: your version is kept in {kept}",)
+    assert spanning.read(kept[1:]) == "mine"
     assert not (_usr_slots(spanning) / "2").exists()
-    kept = [path.read_text() for path in (_usr_slots(spanning) / "../").resolve().rglob("kept/2/usr/a")]
-    assert kept == ["mine"]
-    assert not (spanning.path / "var/lib/intact/private/transactions/2").exists()
+    assert not (transactions / "2").exists()
+
+
+def _restore_older_state(workshop: Workshop) -> None:
+    """Bring /var back from a copy that was made before SECOND was installed over what somebody had edited."""
+    state = workshop.path / "var/lib/intact"
+    workshop.install(FIRST)
+    shutil.copytree(state, workshop.place / "older", symlinks=True)
+    workshop.write("usr/a", "mine")
+    workshop.install(SECOND)
+    opening = _usr_slots(workshop) / "2/opening.json"
+    value = json.loads(opening.read_text())
+    opening.write_text(json.dumps(value | {"started": value["started"] - 3600}))  # that was an hour ago
+    shutil.rmtree(state)
+    shutil.copytree(workshop.place / "older", state, symlinks=True)
+
+
+def _mine(workshop: Workshop) -> bool:
+    files = (path for path in workshop.path.rglob("*") if path.is_file())
+    return any(path.read_bytes() == b"mine" for path in files)
+
+
+@pytest.mark.parametrize("end", ["forgotten", "rolled back", "discarded"])
+def test_slots_of_before_the_state_was_restored_outlive_whoever_gets_their_number(
+    end: str, spanning: Workshop
+) -> None:
+    """The next transaction does not touch the mount that they are on, so nobody sees that its number is taken."""
+    _restore_older_state(spanning)
+
+    def fail(_number: int, verb: str, path: str) -> None:
+        at = {"rolled back": ("move_new", "/opt/b"), "discarded": ("make_directory", "/slots")}.get(end)
+        if at is not None and verb == at[0] and path.endswith(at[1]):
+            disk.fault = lambda *_: None
+            raise machine_error(verb, OSError(5, "Input/output error"), path)
+
+    disk = FaultyDisk(spanning.path, fail)
+    with suppress(MachineError):
+        spanning.install(Package("b", "1", file("opt/b", "b")), disk=disk)
+    disk.close()
+    for version in ("1", "2"):
+        spanning.install(Package("c", version, file("usr/c", version)))
+    with spanning.opened() as root:
+        forget_history(root, 0, Environment())
+    assert _mine(spanning)
+
+
+def test_slots_of_a_discarded_transaction_that_could_not_be_reached_are_swept(spanning: Workshop) -> None:
+    spanning.install(FIRST)
+    disk = FaultyDisk(
+        spanning.path,
+        lambda _n, verb, path: crash_at(1)(1, verb, path) if path.endswith("plan.json") else None,
+    )
+    with pytest.raises(Crash):
+        spanning.install(SECOND, disk=disk)
+    disk.close()
+    with _usr_out_of_reach(spanning):
+        recover(spanning)
+    assert (_usr_slots(spanning) / "2").is_dir()
+    spanning.install(SECOND)
+    spanning.roll_back()
+    assert not (_usr_slots(spanning) / "2").exists()
+    assert not list(_usr_slots(spanning).glob("*.kept"))
 
 
 def test_a_crash_while_backups_are_deleted_is_not_taken_for_a_missing_filesystem(spanning: Workshop) -> None:
@@ -135,22 +201,15 @@ def test_a_crash_while_backups_are_deleted_is_not_taken_for_a_missing_filesystem
 
 
 def test_slots_of_a_transaction_that_the_database_does_not_know_are_kept(spanning: Workshop) -> None:
-    state = spanning.path / "var/lib/intact"
-    spanning.install(FIRST)
-    shutil.copytree(state, spanning.place / "older", symlinks=True)
-    spanning.write("usr/a", "mine")
-    spanning.install(SECOND)
-    shutil.rmtree(state)
-    shutil.copytree(spanning.place / "older", state, symlinks=True)
+    _restore_older_state(spanning)
     third = spanning.install(Package("b", "1", file("usr/b", "b")))
     assert third.transaction == 3  # not 2, whose backups are there still
     assert (_usr_slots(spanning) / "2").is_dir()
     with spanning.opened() as root:
         layout = settle_identity(root.disk, root.layout)
         (told,) = sweep(root.disk, layout, [RelPath("usr")])
-    assert "/2.kept: replaced files of a transaction that the database does not know" in told
-    kept = _usr_slots(spanning) / "2.kept"
-    assert "mine" in [path.read_text() for path in kept.rglob("*") if path.is_file()]
+    assert "/2.kept: replaced files of a transaction that is not known here any more" in told
+    assert _mine(spanning)
     assert spanning.roll_back().changed
 
 
@@ -173,8 +232,10 @@ def test_what_people_changed_is_kept_where_the_slots_cannot_be_reached(spanning:
         if not number:
             recover(spanning)
     with _usr_out_of_reach(spanning), spanning.opened() as root:
-        (one,) = recover_now(root, Direction.AUTOMATIC, Environment("pkg recover"))
-    assert any(f"kept in /var/lib/intact/private/transactions/{number}.kept" in line for line in one.told)
+        (one,) = recover_now(root, Direction.AUTOMATIC, Environment("pkg recover")).transactions
+    assert any(
+        f"the rest is in /var/lib/intact/private/transactions/{number}.kept" in line for line in one.told
+    )
     assert (_usr_slots(spanning) / number).is_dir()
     spanning.install(SECOND)
     assert (_usr_slots(spanning) / number).is_dir()

@@ -150,7 +150,7 @@ def test_a_missing_filesystem_is_noticed_before_a_new_state_directory_is_made(
     subprocess.run(["mount", "--bind", str(saved), str(var)], check=True)
     mounts.places.append(var)
     with workshop.opened() as root:
-        recovered = recover_now(root, Direction.AUTOMATIC, Environment())
+        recovered = recover_now(root, Direction.AUTOMATIC, Environment()).transactions
     assert [one.outcome.value for one in recovered] == ["committed"]
     assert (workshop.read("a"), workshop.read("b")) == ("new a", "new b")
 

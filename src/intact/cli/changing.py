@@ -181,11 +181,15 @@ def _recover(session: Session, direction: str | None, *, status: bool, rebuild: 
     rebuilt = _rebuild(session) if rebuild else None
     chosen = Direction[direction] if direction else Direction.AUTOMATIC
     with session.root() as root, session.environment() as environment:
-        recovered = recover_now(root, chosen, environment)
-    document: dict[str, Any] = {"recovered": recovered_rows(recovered)}
+        recovery = recover_now(root, chosen, environment)
+    document: dict[str, Any] = {
+        "recovered": recovered_rows(recovery.transactions),
+        "told": list(recovery.told),
+    }
     if rebuilt is not None:
         document["rebuilt"] = _rebuilt_document(rebuilt)
-    lines = recovered_lines(recovered) or ["nothing was interrupted"]
+    lines = recovered_lines(recovery.transactions) or ["nothing was interrupted"]
+    lines += [f"note: {shown(one)}" for one in recovery.told]
     session.screen.done(document, [*(_rebuilt_lines(rebuilt) if rebuilt else []), *lines])
     return 0
 

@@ -36,9 +36,10 @@ class Interrupted(IntactError):
 
     exit_code = 130
 
-    def __init__(self, state: str = "") -> None:
+    def __init__(self, state: str = "", details: "list[str] | tuple[str, ...]" = ()) -> None:
         super().__init__(
             "interrupted",
+            details=details,
             remedy=None if state else "`pkg history` tells which",
             root_state=state or "what had begun was undone or completed",
         )
@@ -55,6 +56,6 @@ class Signalled(Interrupted):
 
     exit_code = 128
 
-    def __init__(self, number: int, state: str = "") -> None:
-        super().__init__(state)
+    def __init__(self, number: int, state: str = "", details: "list[str] | tuple[str, ...]" = ()) -> None:
+        super().__init__(state, details)
         self.exit_code = 128 + number

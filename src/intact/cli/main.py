@@ -128,11 +128,13 @@ def _run_any(arguments: list[str], screen: Screen) -> int:
 
 
 def _end_of(interrupt: BaseException | None) -> Interrupted:
-    """Tell what a signal has done; an operation that knows better than we do has said so."""
-    state = str(interrupt or "")
+    """Tell what a signal has done; an operation that knows better than we do has said so (`system.signals`)."""
+    state, *details = map(str, interrupt.args if interrupt is not None and interrupt.args else ("",))
     if not isinstance(interrupt, _Ended):
-        return Interrupted(state)
-    return Terminated(state) if interrupt.number == signal.SIGTERM else Signalled(interrupt.number, state)
+        return Interrupted(state, details)
+    if interrupt.number == signal.SIGTERM:
+        return Terminated(state, details)
+    return Signalled(interrupt.number, state, details)
 
 
 def _failed(screen: Screen, error: IntactError) -> int:

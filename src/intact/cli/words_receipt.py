@@ -13,7 +13,7 @@ __all__ = ["receipt_document", "receipt_lines", "recovered_lines", "recovered_ro
 _MOST_PROCESSES = 10
 
 
-def recovered_lines(recovered: "tuple[Recovered, ...] | list[Recovered]") -> list[str]:
+def recovered_lines(recovered: tuple[Recovered, ...]) -> list[str]:
     """Say what was finished or undone first."""
     lines = []
     for one in recovered:
@@ -25,7 +25,7 @@ def recovered_lines(recovered: "tuple[Recovered, ...] | list[Recovered]") -> lis
     return lines
 
 
-def recovered_rows(recovered: "tuple[Recovered, ...] | list[Recovered]") -> list[dict[str, Any]]:
+def recovered_rows(recovered: tuple[Recovered, ...]) -> list[dict[str, Any]]:
     """Write what was finished or undone first, for programs."""
     return [
         {"transaction": one.transaction, "outcome": one.outcome.value, "told": list(one.told)}
@@ -66,7 +66,8 @@ def _text(value: object) -> str | None:
 def receipt_lines(receipt: Receipt) -> list[str]:
     """Write a receipt for people."""
     if not receipt.changed:
-        return ["nothing to do: everything is as it should be"]
+        told = [f"note: {shown(one)}" for one in receipt.told]
+        return [*told, "nothing to do: everything is as it should be"]
     lines = [change_line(one, receipt.kind) for one in receipt.packages]
     if receipt.dry_run:
         commands = receipt.plan.commands

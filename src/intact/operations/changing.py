@@ -17,7 +17,7 @@ from intact.state.layout import MOUNT_DIRECTORY, STATE_PATH
 from intact.state.ownership import insist_on_own_state
 from intact.system.signals import signals_held
 from intact.transaction.opening import make_state_directories, settle_identity
-from intact.transaction.recover import Direction, Recovered, find_interrupted, recover
+from intact.transaction.recover import Direction, Recovery, find_interrupted, recover
 
 __all__ = ["change"]
 
@@ -25,7 +25,7 @@ __all__ = ["change"]
 @contextmanager
 def change(
     root: Root, environment: Environment, *, recovery: bool = True, dry_run: bool = False
-) -> Iterator[tuple[Recovered, ...]]:
+) -> Iterator[Recovery]:
     """Hold the lock of a root, after finishing or undoing what an earlier run left.
 
     Args:
@@ -33,7 +33,7 @@ def change(
         dry_run: nothing is changed: no state is made where there is none, and nothing is recovered.
 
     Yields:
-        What was recovered.
+        What was recovered, and what has become of older leftovers.
 
     Raises:
         RootUnusable: it is not this user's, or others may write what it remembers.
@@ -42,7 +42,7 @@ def change(
     """
     private = root.disk.observe(root.layout.private)
     if private is None and dry_run:
-        yield ()
+        yield Recovery()
         return
     if private is None:
         _insist_on_permission(root)
@@ -55,13 +55,13 @@ def change(
     with root.disk.locked(root.layout.lock, timeout=environment.lock_timeout, holder=holder):
         make_state_directories(root.disk, root.layout)
         root.layout = settle_identity(root.disk, root.layout)
-        found: list[Recovered] = []
+        found = Recovery()
         if dry_run:
             _insist_on_nothing_interrupted(root)
         elif recovery:
             with signals_held():  # it takes moments; a hook that takes longer is ended by the signal
                 found = recover(root.disk, root.layout, Direction.AUTOMATIC, now=environment.clock())
-        yield tuple(found)
+        yield found
 
 
 def _insist_on_nothing_interrupted(root: Root) -> None:

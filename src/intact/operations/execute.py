@@ -19,7 +19,7 @@ from intact.model.paths import RelPath
 from intact.model.values import dataclass, field, replace
 from intact.operations.hooks import bind_commands
 from intact.operations.in_use import NOBODY, UsesFound, find_in_use
-from intact.operations.preflight import insist_on_room, missing_bytes, preflight, staged_size
+from intact.operations.preflight import insist_on_room, missing_bytes, needs_of, preflight, staged_size
 from intact.operations.receipt import Receipt
 from intact.operations.retaining import make_room, retention_policy
 from intact.operations.root import Environment, Root
@@ -32,15 +32,15 @@ from intact.transaction.closing import close_committed, close_undone
 from intact.transaction.commit import commit, roll_back
 from intact.transaction.hooks import run_or_fail
 from intact.transaction.opening import (
-    Opening,
     OpenTransaction,
     make_slot_directories,
     next_number,
     open_transaction,
 )
+from intact.transaction.opening_text import Opening
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import Step
-from intact.transaction.recover import Recovered, completed_later
+from intact.transaction.recover import Recovery, completed_later
 from intact.transaction.staging import StagedTransaction, StagingTree, seal, stage_objects
 
 __all__ = ["Prepared", "execute"]
@@ -85,7 +85,7 @@ def execute(
     root: Root,
     prepared: Prepared,
     environment: Environment,
-    recovered: tuple[Recovered, ...],
+    recovery: Recovery,
     *,
     dry_run: bool,
 ) -> Receipt:
@@ -104,23 +104,25 @@ def execute(
         packages=prepared.plan.packages,
         plan=prepared.plan,
         signers=prepared.signers,
-        recovered=recovered,
+        recovered=recovery.transactions,
+        told=recovery.told,
         dry_run=dry_run,
     )
     mounts = _mounts(root, prepared.plan)
     policy = retention_policy(root)
-    preflight(root, prepared.plan, mounts)
-    room = make_room(
-        root, lambda: missing_bytes(root, prepared.plan, mounts), prepared.undoes, dry_run=dry_run
-    )
+    needs = needs_of(root, prepared.plan, mounts)
+    preflight(root, prepared.plan, needs)
+    if not receipt.changed:
+        return receipt
+    room = make_room(root, lambda: missing_bytes(root, needs), prepared.undoes, dry_run=dry_run)
     with _told_in_any_case(room):
         if not (dry_run and room):
-            insist_on_room(root, prepared.plan, mounts)
-        if dry_run or not receipt.changed:
-            return replace(receipt, told=room)
+            insist_on_room(root, needs)
+        if dry_run:
+            return replace(receipt, told=(*receipt.told, *room))
         opening = Opening(prepared.kind, environment.command, environment.clock(), mounts, prepared.undoes)
         number, told, in_use = _carry_out(root, prepared, opening, policy, environment)
-    return replace(receipt, transaction=number, told=(*room, *told), in_use=in_use)
+    return replace(receipt, transaction=number, told=(*receipt.told, *room, *told), in_use=in_use)
 
 
 @contextmanager
@@ -130,6 +132,9 @@ def _told_in_any_case(room: tuple[str, ...]) -> Iterator[None]:
         yield
     except IntactError as error:
         error.details = (*error.details, *room)
+        raise
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = (*(interrupt.args or ("",)), *room)
         raise
 
 
@@ -340,10 +345,10 @@ def _commit(root: Root, staged: StagedTransaction, environment: Environment) -> 
             remarks = (*undone.remarks, *undone.said)
             plan = Plan((), staged.plan.packages, (*staged.plan.notes, *remarks))
             entry = _entry(staged.open, plan, Outcome.ROLLED_BACK, environment.clock(), reason)
-            told = close_undone(disk, layout, staged.open.journal, entry, staged.plan, staged.plan.mounts)
+            left = close_undone(disk, layout, staged.open.journal, entry, staged.plan, staged.plan.mounts)
         if isinstance(error, IntactError):
-            error.details = (*error.details, *remarks, *told)
-            but = ", but for what is named above" if undone.remarks or told else ""
+            error.details = (*error.details, *remarks, *left.lines)
+            but = ", but for what is named above" if undone.remarks or left.kept else ""
             error.root_state = f"everything was rolled back; the root is as it was{but}"
         raise
     with completed_later("done, but it cannot be recorded now", _ALL_CHANGES):

@@ -59,7 +59,7 @@ def install(
         for source in sources
     ]
     _check_architectures(bundles, options)
-    with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
+    with change(root, environment, dry_run=options.dry_run) as recovery, root.database() as database:
         if read_trust_store(root) != store:  # somebody revoked a key, perhaps, while we waited for the lock
             raise Conflict(
                 "the trust store was changed meanwhile",
@@ -68,7 +68,7 @@ def install(
             )
         bundles = as_far_as_needed(database, bundles)
         prepared = prepare(root, database, tuple(bundles), (), options, environment.clock())
-        return execute(root, prepared, environment, recovered, dry_run=options.dry_run)
+        return execute(root, prepared, environment, recovery, dry_run=options.dry_run)
 
 
 def _check_architectures(bundles: Iterable[VerifiedBundle], options: InstallOptions) -> None:

@@ -5,19 +5,20 @@ that would have to change (``chattr +i``)? Mount points are the plan's business,
 """
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from intact.model.actions import Action, Create, Plan, Remove, RemoveDirectory, Replace, SetAttributes
 from intact.model.errors import Conflict, machine_error
 from intact.model.exhaustive import assert_never
 from intact.model.objects import BundleContent, LiveContent, NewFile
 from intact.model.paths import RelPath
+from intact.model.values import dataclass
 from intact.operations.root import Root
 from intact.state.layout import mount_of
 from intact.system.forks import all_in_parts
-from intact.system.port import Disk, Guard, Space
+from intact.system.port import Disk, Guard
 
-__all__ = ["insist_on_room", "missing_bytes", "preflight", "staged_size"]
+__all__ = ["Needs", "insist_on_room", "missing_bytes", "needs_of", "preflight", "staged_size"]
 
 _RESERVE_BYTES = 1 << 20
 _BYTES_PER_ACTION = 1024
@@ -26,59 +27,23 @@ _BLOCK = 4096
 _ANSWERS = (None, *Guard)
 
 
-def preflight(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> None:
-    """Find out whether the plan can be carried out here, if there is or will be room beside the state directory.
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a plan takes on one mount, old and new together."""
 
-    That room is another question (`insist_on_room`), because history can be given up for it, and should not be where
-    something else stands in the way.
+    bytes: int
+    inodes: int
+
+
+Needs = Mapping[RelPath, Need]
+
+
+def needs_of(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> Needs:
+    """Return what the plan takes on each mount, that of the state directory included.
 
     Args:
         mounts: the mount points that the plan touches.
-
-    Raises:
-        NoSpace: there are not enough bytes or inodes for old and new together.
-        MachineError: a filesystem is read-only.
-        Conflict: something is protected from changes; all of it is named.
     """
-    for mount, (size, count) in _needs(root, plan, mounts).items():
-        space = root.disk.space(mount)
-        if space.read_only:
-            raise machine_error("preflight", OSError(errno.EROFS, "Read-only file system"), f"/{mount}")
-        if mount != root.layout.mount:
-            _insist_on_bytes(size, space, mount)
-        if space.free_inodes is not None and count > space.free_inodes:
-            reason = f"{count} inodes are needed, {space.free_inodes} are free"
-            raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
-    _insist_on_changeable(root, plan)
-
-
-def insist_on_room(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> None:
-    """Find out whether the plan fits on the mount with the state directory.
-
-    Raises:
-        NoSpace: there are not enough bytes for old and new together.
-    """
-    size, _ = _needs(root, plan, mounts)[root.layout.mount]
-    _insist_on_bytes(size, root.disk.space(root.layout.mount), root.layout.mount)
-
-
-def _insist_on_bytes(size: int, space: Space, mount: RelPath) -> None:
-    if size > space.free_bytes:
-        reason = f"{size} bytes are needed for new and old together, {space.free_bytes} are free"
-        raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
-
-
-def missing_bytes(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> int:
-    """Return how many bytes more than there are the plan needs, on the mount with the state directory.
-
-    History on other mounts is small change, and what is retained there is not told apart.
-    """
-    size, _ = _needs(root, plan, mounts)[root.layout.mount]
-    return max(0, size - root.disk.space(root.layout.mount).free_bytes)
-
-
-def _needs(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> dict[RelPath, tuple[int, int]]:
-    """Return the (bytes, inodes) that the plan takes on each mount, the state directory's included."""
     points = frozenset(mounts)
     needed = {mount: [0, 0] for mount in (*mounts, root.layout.mount)}
     state = needed[root.layout.mount]
@@ -88,7 +53,54 @@ def _needs(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> dict[RelPath,
         size, count = staged_size(action)
         needed[mount_of(action.path, points)][0] += size
         needed[mount_of(action.path, points)][1] += count
-    return {mount: (size, count) for mount, (size, count) in needed.items()}
+    return {mount: Need(size, count) for mount, (size, count) in needed.items()}
+
+
+def preflight(root: Root, plan: Plan, needs: Needs) -> None:
+    """Find out whether the plan can be carried out here, if there is or will be room beside the state directory.
+
+    That room is another question (`insist_on_room`), because history can be given up for it, and should not be where
+    something else stands in the way.
+
+    Raises:
+        NoSpace: there are not enough bytes or inodes for old and new together.
+        MachineError: a filesystem is read-only.
+        Conflict: something is protected from changes; all of it is named.
+    """
+    for mount in needs:
+        if root.disk.space(mount).read_only:
+            raise machine_error("preflight", OSError(errno.EROFS, "Read-only file system"), f"/{mount}")
+        if mount != root.layout.mount:
+            _insist_on_room(root, mount, needs[mount])
+    _insist_on_changeable(root, plan)
+
+
+def insist_on_room(root: Root, needs: Needs) -> None:
+    """Find out whether the plan fits on the mount with the state directory.
+
+    Raises:
+        NoSpace: there are not enough bytes or inodes for old and new together.
+    """
+    _insist_on_room(root, root.layout.mount, needs[root.layout.mount])
+
+
+def _insist_on_room(root: Root, mount: RelPath, need: Need) -> None:
+    space = root.disk.space(mount)
+    reason = ""
+    if need.bytes > space.free_bytes:
+        reason = f"{need.bytes} bytes are needed for new and old together, {space.free_bytes} are free"
+    elif space.free_inodes is not None and need.inodes > space.free_inodes:
+        reason = f"{need.inodes} inodes are needed, {space.free_inodes} are free"
+    if reason:
+        raise machine_error("preflight", OSError(errno.ENOSPC, reason), f"/{mount}")
+
+
+def missing_bytes(root: Root, needs: Needs) -> int:
+    """Return how many bytes more than there are the plan needs, on the mount with the state directory.
+
+    History on other mounts is small change, and what is retained there is not told apart.
+    """
+    return max(0, needs[root.layout.mount].bytes - root.disk.space(root.layout.mount).free_bytes)
 
 
 def _database_size(root: Root) -> int:

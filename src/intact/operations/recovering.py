@@ -3,7 +3,7 @@
 from intact.operations.changing import change
 from intact.operations.root import Environment, Root
 from intact.system.signals import signals_held
-from intact.transaction.recover import Direction, Interrupted, Recovered, find_interrupted, recover
+from intact.transaction.recover import Direction, Interrupted, Recovery, find_interrupted, recover
 
 __all__ = ["interrupted", "recover_now"]
 
@@ -13,7 +13,7 @@ def interrupted(root: Root) -> list[Interrupted]:
     return find_interrupted(root.disk, root.layout)
 
 
-def recover_now(root: Root, direction: Direction, environment: Environment) -> list[Recovered]:
+def recover_now(root: Root, direction: Direction, environment: Environment) -> Recovery:
     """Finish or undo what was interrupted.
 
     Raises:

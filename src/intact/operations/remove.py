@@ -21,9 +21,9 @@ def remove(root: Root, names: Sequence[str], options: InstallOptions, environmen
         UnknownPackage: one of them is not installed.
         Conflict: another package needs one of them.
     """
-    with change(root, environment, dry_run=options.dry_run) as recovered:
+    with change(root, environment, dry_run=options.dry_run) as recovery:
         prepared = _prepared(root, names, options, environment)
-        return execute(root, prepared, environment, recovered, dry_run=options.dry_run)
+        return execute(root, prepared, environment, recovery, dry_run=options.dry_run)
 
 
 def _prepared(

@@ -29,6 +29,7 @@ from intact.operations.survey import (
 from intact.operations.trusting import read_trust_store
 from intact.operations.ways import open_ways
 from intact.plan.assemble import assemble
+from intact.plan.change import Change
 from intact.plan.repairing import Repair, decide_repair, is_apart, is_broken, needed_content
 from intact.plan.sharing import decisive, is_as_somebody_says
 from intact.state.database import Database
@@ -102,7 +103,7 @@ def repair(
         )
         for one in sources
     ]
-    with change(root, environment, dry_run=options.dry_run) as recovered, root.database() as database:
+    with change(root, environment, dry_run=options.dry_run) as recovery, root.database() as database:
         insist_on_installed(database, names)
         entries = _entries(root, database, names)
         owned = {at: [one] for at, one in entries.items()}
@@ -120,7 +121,7 @@ def repair(
             decided = decide_repair(wanted, observed, found.places.get, lambda at: _is_empty(root, at))
             decided, exposed = _beyond_others(root, database, decided)
             prepared = _prepared(root, database, decided, observed)
-            receipt = execute(root, prepared, environment, recovered, dry_run=options.dry_run)
+            receipt = execute(root, prepared, environment, recovery, dry_run=options.dry_run)
         finally:
             if needed and not options.dry_run:
                 with if_possible("what was found stays until the next command", []):
@@ -251,17 +252,22 @@ def _beyond_others(root: Root, database: Database, decided: Repair) -> tuple[Rep
     ways = open_ways(root, database, {}, [one.location for one in decided.changes])
     if not ways:
         return decided, []
-    left = {one.location: ways.keys() & set(one.location.ancestors) for one in decided.changes}
-    for one in decided.changes:  # the names of a file come back with it, or not at all
-        if isinstance(one.new, NewHardlink):
-            left[one.location] |= left.get(one.new.target, set())
-    lines = [
-        f"{why}; of what packages have below it was not repaired: {', '.join(f'/{at}' for at in found[:_NAMED])}"
-        + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
-        for directory, why in ways.items()
-        if (found := [at for at, open_ones in left.items() if directory in open_ones])
-    ]
-    return replace(decided, changes=[one for one in decided.changes if not left[one.location]]), lines
+    exposed: dict[
+        RelPath, set[RelPath]
+    ] = {}  # by the first name of a file: its names come back together, or not at all
+    for one in decided.changes:
+        exposed.setdefault(_first_name(one), set()).update(ways.keys() & set(one.location.ancestors))
+    lines = []
+    for directory, why in ways.items():
+        found = [one.location for one in decided.changes if directory in exposed[_first_name(one)]]
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        names = ", ".join(f"/{at}" for at in found[:_NAMED])
+        lines.append(f"{why}; then say `pkg repair` again. Not repaired for that: {names}{more}")
+    return replace(decided, changes=[one for one in decided.changes if not exposed[_first_name(one)]]), lines
+
+
+def _first_name(change: Change) -> RelPath:
+    return change.new.target if isinstance(change.new, NewHardlink) else change.location
 
 
 def _left(decided: Repair, versions: Mapping[str, str]) -> tuple[str, ...]:

@@ -66,11 +66,11 @@ def forget_history(
     """
     if keep < 0:
         raise UsageError("the number of transactions to keep cannot be negative")
-    with change(root, environment):
+    with change(root, environment) as recovery:
         retained = retained_history(root)
         gone = tuple(one.id for one in retained[: max(0, len(retained) - keep)])
         told = forget(root.disk, root.layout, gone) if gone else ()
-    return gone, told
+    return gone, (*recovery.told, *told)
 
 
 def make_room(
@@ -100,4 +100,6 @@ def make_room(
             return (f"the disk is full: transactions up to {largest} could not be undone any more",)
         told.append(f"the disk was full: transactions up to {largest} cannot be undone any more")
         told += forget(root.disk, root.layout, gone)
+        if shortage() >= missing:  # it lies elsewhere, or cannot be deleted: the rest would not help either
+            break
     return tuple(told)

@@ -56,14 +56,14 @@ def roll_back_to(
         UnknownTransaction: there is none, it was undone already, or its content is no longer retained.
         Conflict: something that nobody planned with is in the way.
     """
-    with change(root, environment, dry_run=dry_run) as recovered, root.database() as database:
+    with change(root, environment, dry_run=dry_run) as recovery, root.database() as database:
         undone = choose_undone(database.history(), number)
         prepared = _prepare(root, database, undone, hooks or HookOptions())
         if not allow_insecure:
             _insist_on_security(database, prepared.installed)
         distrusted = _distrusted(read_trust_store(root), prepared.installed)
         prepared = replace(prepared, plan=replace(prepared.plan, notes=(*prepared.plan.notes, *distrusted)))
-        return execute(root, prepared, environment, recovered, dry_run=dry_run)
+        return execute(root, prepared, environment, recovery, dry_run=dry_run)
 
 
 def _insist_on_security(database: Database, installed: Sequence[Ownership]) -> None:

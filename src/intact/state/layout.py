@@ -18,7 +18,8 @@
             └── slots/N                   staged objects before the commit, backups after it
 
 On every other mount that a transaction touches, the slots are in `.intact/ROOT/ID/` at its top, because a rename
-cannot leave its mount. ROOT is the identity of this root (`private/id`): the same filesystem may be seen by several
+cannot leave its mount; with them is a copy of opening.json, because numbers come again if the state directory is restored
+from an older copy. ROOT is the identity of this root (`private/id`): the same filesystem may be seen by several
 roots (an image, a container), and none may touch the slots of another.
 """
 
@@ -29,6 +30,7 @@ from intact.model.values import dataclass
 __all__ = [
     "MANIFEST_PREFIX",
     "MOUNT_DIRECTORY",
+    "SLOTS_OPENING",
     "STATE_PATH",
     "TRASH_SUFFIX",
     "StateLayout",
@@ -40,6 +42,7 @@ STATE_PATH = RelPath("var/lib/intact")
 MANIFEST_PREFIX = "manifest-"
 MOUNT_DIRECTORY = ".intact"
 TRASH_SUFFIX = ".trash"
+SLOTS_OPENING = "opening.json"
 
 
 def mount_of(location: RelPath, mount_points: frozenset[RelPath]) -> RelPath:

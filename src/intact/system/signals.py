@@ -3,15 +3,18 @@
 They are blocked in this thread, so that no system call of ours is interrupted, and their handlers only note them:
 the kernel may deliver a signal to any other thread of the process (a progress bar has one), and Python would then
 raise in the main thread all the same.
+
+A KeyboardInterrupt may say in its arguments what became of the root, and then more, a line each: whoever ends the command
+tells that.
 """
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
-from intact.model.errors import RecoveryFailed
+from intact.model.errors import IntactError, RecoveryFailed
 
 __all__ = ["POLITE", "signal_waits", "signals_held"]
 
@@ -31,7 +34,8 @@ _arrived: list[int] = []
 def signals_held() -> Iterator[None]:
     """Hold polite signals back; the first that came is delivered when the block ends.
 
-    Only the news that a recovery is needed is more important than the signal, and comes out in its place.
+    If the block ends with an error, the interruption tells of it; only the news that a recovery is needed comes out in its
+    place.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -45,11 +49,11 @@ def signals_held() -> Iterator[None]:
     heeded = [one for one in POLITE if signal.getsignal(one) is not signal.SIG_IGN]
     handlers = {one: signal.signal(one, note) for one in heeded}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
-    outranked: AbstractContextManager[None] = nullcontext()
+    failed: IntactError | None = None
     try:
         yield
-    except RecoveryFailed:
-        outranked = suppress(KeyboardInterrupt)
+    except IntactError as error:
+        failed = error
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # what is pending is noted now
@@ -57,9 +61,20 @@ def signals_held() -> Iterator[None]:
             signal.signal(one, handler if handler is not None else signal.SIG_DFL)
         first = _arrived[:1]
         _arrived.clear()
-        with outranked:
-            for number in first:
-                signal.raise_signal(number)
+        _deliver(first, failed)
+
+
+def _deliver(arrived: Sequence[int], failed: IntactError | None) -> None:
+    """Let signals come now; what they end has perhaps failed already, and that is told with them."""
+    try:
+        for number in arrived:
+            signal.raise_signal(number)
+    except KeyboardInterrupt as interrupt:
+        if failed is None:
+            raise
+        if not isinstance(failed, RecoveryFailed):
+            interrupt.args = (failed.root_state, failed.message, *failed.details)
+            raise
 
 
 def signal_waits() -> bool:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from intact.model.errors import MachineError
 from intact.model.installed import TransactionRecord
 from intact.model.paths import RelPath
+from intact.model.values import dataclass, replace
 from intact.state.layout import MANIFEST_PREFIX, StateLayout
 from intact.state.next_generation import DatabaseChanges
 from intact.state.publishing import publish, stage_database
@@ -24,7 +25,7 @@ from intact.transaction.leftovers import KEPT_SUFFIX, drop_transaction, out_of_r
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import TransactionPlan
 
-__all__ = ["close_committed", "close_undone", "record"]
+__all__ = ["Leftovers", "close_committed", "close_undone", "record"]
 
 _OUTCOME = "outcome.db"
 
@@ -67,6 +68,24 @@ def close_committed(
     return tuple(told)
 
 
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What is left of a transaction that was rolled back or discarded, a line each.
+
+    Attributes:
+        kept: where people's files are.
+        untidied: what could not be deleted, and will be later.
+    """
+
+    kept: tuple[str, ...]
+    untidied: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of it."""
+        return (*self.kept, *self.untidied)
+
+
 def close_undone(
     disk: Disk,
     layout: StateLayout,
@@ -74,33 +93,33 @@ def close_undone(
     entry: TransactionRecord,
     plan: TransactionPlan | None,
     mounts: tuple[RelPath, ...],
-) -> tuple[str, ...]:
+) -> Leftovers:
     """Clean up after a transaction that was rolled back or discarded, and note it in the history.
 
     Args:
         entry: the line of the history.
         plan: None if it never was staged.
         mounts: those that it may have slots on.
-
-    Returns:
-        What was kept for people, a line each.
     """
-    told: list[str] = []
+    kept: list[str] = []
     reason = ""
     try:
         if plan is not None:
-            _keep_at_last(disk, layout, plan, told)
+            _keep_at_last(disk, layout, plan, kept)
             if beyond := out_of_reach(disk, plan.steps):
-                reason = f"/{beyond} cannot be reached; is its filesystem not mounted?"
+                reason = f"/{beyond} cannot be reached (is its filesystem not mounted?), and stays as it is"
     except MachineError as error:  # no room to sort it out: then all of it is kept
         reason = error.message
     if reason:
         place = set_aside(disk, layout, entry.id, mounts, KEPT_SUFFIX)
-        return (*told, f"what people had changed meanwhile is kept in /{place}: {reason}")
-    _note_outcome(disk, layout, entry)
+        kept.append(
+            f"what people may have changed meanwhile is not sorted out: {reason}; the rest is in /{place}"
+        )
+        return Leftovers(tuple(kept))
+    _note_outcome(disk, layout, replace(entry, notes=(*entry.notes, *kept)))
     if journal.phase is Phase.OPEN:
         journal.append(Record(Phase.DISCARDED, entry.finished, reason=entry.reason))
-    return (*told, *drop_transaction(disk, layout, entry.id, mounts))
+    return Leftovers(tuple(kept), tuple(drop_transaction(disk, layout, entry.id, mounts)))
 
 
 def _keep_at_last(disk: Disk, layout: StateLayout, plan: TransactionPlan, told: list[str]) -> None:

@@ -45,15 +45,18 @@ def forget(disk: Disk, layout: StateLayout, numbers: tuple[int, ...]) -> tuple[s
     return drop_backups(disk, layout, numbers)
 
 
-def drop_unretained(disk: Disk, layout: StateLayout) -> None:
+def drop_unretained(disk: Disk, layout: StateLayout) -> tuple[str, ...]:
     """Delete the backups of complete transactions of which the database says that they are not retained.
 
     A transaction that the database does not know is left alone: the database may be older than it.
+
+    Returns:
+        What was kept for people, and what could not be done.
     """
     drop_tree(disk, layout.private / _SCRATCH)
     drop_tree(disk, layout.rescued)
     if disk.observe(layout.transactions) is None:
-        return
+        return ()
     there = [int(name) for name in disk.list_directory(layout.transactions) if name.isdigit()]
     with Database.open(disk.host_path(layout.database)) as database:
         retained = {one.id: one.retained for one in database.history()}
@@ -62,8 +65,7 @@ def drop_unretained(disk: Disk, layout: StateLayout) -> None:
         for number in there
         if retained.get(number) is False and (number != max(there) or _is_closed(disk, layout, number))
     )
-    if left:
-        drop_backups(disk, layout, left)
+    return drop_backups(disk, layout, left) if left else ()
 
 
 def _is_closed(disk: Disk, layout: StateLayout, number: int) -> bool:
@@ -104,14 +106,17 @@ def _drop_one(disk: Disk, layout: StateLayout, number: int) -> list[str]:
             place = set_aside(disk, layout, number, (), DAMAGED_SUFFIX)
             return [f"transaction {number}: {error.message}; its backups were left in /{place}"]
         mounts = plan.mounts
-        elsewhere = (step for step in plan.steps if not step.slot.is_below(places.home))
-        if beyond := out_of_reach(disk, elsewhere):  # people's files may be among them
-            return [
-                f"the backups of transaction {number} stay: /{beyond} cannot be reached; they go once its filesystem is mounted"
-            ]
         with if_possible("it is not remembered who still uses what was replaced", told), suppress(OSError):
             note_outlived(disk, layout, plan)
         told += keep_from_history(disk, layout, plan)
+        elsewhere = (step for step in plan.steps if not step.slot.is_below(places.home))
+        if beyond := out_of_reach(disk, elsewhere):  # people's files may be in there
+            drop_tree(disk, places.slots)
+            told.append(
+                f"/{beyond}: backups of transaction {number} cannot be reached; they go once their filesystem is"
+                f" mounted (if it is gone for good, delete /{places.home})"
+            )
+            return told
     return [*told, *drop_transaction(disk, layout, number, mounts)]
 
 

@@ -4,16 +4,18 @@ A tree that goes is first renamed to `….trash`, so that a crash in the middle 
 everybody can tell from a transaction. People's files are moved to `kept/` before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from intact.model.errors import MachineError
+from intact.model.installed import Outcome
 from intact.model.objects import Kind
 from intact.model.paths import ROOT, RelPath
 from intact.state.database import Database
-from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
+from intact.state.layout import SLOTS_OPENING, TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.deleting import drop_tree, if_possible
+from intact.transaction.opening_text import parse_opening
 from intact.transaction.plan_text import Step
 
 __all__ = ["KEPT_SUFFIX", "drop_transaction", "out_of_reach", "set_aside", "sweep"]
@@ -27,8 +29,11 @@ def drop_transaction(disk: Disk, layout: StateLayout, number: int, mounts: Itera
     told: list[str] = []
     places = layout.transaction(number)
     with if_possible(f"transaction {number} could not be deleted, and will be later", told):
-        for path in (*_slot_directories(places, mounts), places.home):
-            _rename_away(disk, path, TRASH_SUFFIX)
+        for path in _slot_directories(places, mounts):
+            if disk.observe(path) is not None:
+                _rename_away(disk, path, TRASH_SUFFIX)
+                disk.sync_directory(path.parent)  # without the transaction, its own name would not be trash
+        _rename_away(disk, places.home, TRASH_SUFFIX)
     return [*told, *sweep(disk, layout, mounts)]
 
 
@@ -67,7 +72,7 @@ def _rename_away(disk: Disk, path: RelPath, suffix: str) -> RelPath:
 
 
 def out_of_reach(disk: Disk, steps: Iterable[Step]) -> RelPath | None:
-    """Name a directory of slots that is neither there nor on its way to be deleted: its filesystem is not mounted."""
+    """Name a directory of slots that is neither there nor on its way to be deleted: most likely it is not mounted."""
     for directory in sorted({step.slot.parent for step in steps if step.slot != ROOT}):
         if disk.observe(directory) is None and disk.observe(RelPath(directory + TRASH_SUFFIX)) is None:
             return directory
@@ -75,57 +80,72 @@ def out_of_reach(disk: Disk, steps: Iterable[Step]) -> RelPath | None:
 
 
 def sweep(disk: Disk, layout: StateLayout, mounts: Iterable[RelPath]) -> list[str]:
-    """Delete trash, and our own slots whose transaction is gone; return what could not be done, and what was kept.
+    """Delete trash, and slots that a discarded transaction has left; return what could not be done, and what was kept.
 
     On other mounts only what lies under this root's own identity is looked at: other roots, images and containers
-    have slots there, too, and their transactions are not ours to know. The directories of transactions go last: as long
-    as one is there, a crash is noticed.
+    have slots there, too, and their transactions are not ours to know. The directories of transactions go last, and only
+    if everything else has gone: as long as one is there, somebody comes back.
     """
-    told: list[str] = []
+    failed: list[str] = []
+    kept: list[str] = []
     names = disk.list_directory(layout.transactions)
     trash = [name for name in names if name.endswith(TRASH_SUFFIX) or ".deep-" in name]
     # One that was set aside (`1.damaged`) has its slots still.
     known = {name.partition(".")[0] for name in names if name not in trash}
     for mount in sorted(set(mounts)):
-        with if_possible(_LATER, told):
-            _sweep_mount(disk, layout, mount, known, told)
-    for name in trash:
-        with if_possible(_LATER, told):
+        with if_possible(_LATER, failed):
+            kept += _sweep_mount(disk, layout, mount, known)
+    for name in trash if not failed else ():
+        with if_possible(_LATER, failed):
             drop_tree(disk, layout.transactions / name)
-    return told
+    return [*kept, *failed]
 
 
-def _sweep_mount(disk: Disk, layout: StateLayout, mount: RelPath, known: set[str], told: list[str]) -> None:
+def _sweep_mount(disk: Disk, layout: StateLayout, mount: RelPath, known: set[str]) -> Iterator[str]:
+    """Look through our slots on one mount; tell of what is kept.
+
+    What has a transaction's own name, and no transaction, is not trash: its filesystem, or the state directory, was away
+    or is an older one than it was, and there may be people's files in it.
+    """
     own = layout.slots_on(mount)
     seen = disk.observe(own)
     if not layout.id or seen is None or seen.kind is not Kind.DIRECTORY:
         return
     for name in disk.list_directory(own):
-        number, _, suffix = name.partition(".")
+        number, dot, suffix = name.partition(".")
         if not number.isdigit() or number in known:
             continue
-        if suffix:
-            if f".{suffix}".startswith((TRASH_SUFFIX, ".deep-")):
-                drop_tree(disk, own / name)
-        elif _is_over(disk, layout, int(number)):
+        is_trash = (dot + suffix).startswith((TRASH_SUFFIX, ".deep-"))
+        if is_trash or (not dot and _is_worthless(disk, layout, own / name, int(number))):
             drop_tree(disk, own / name)
-        else:
+        elif not dot:
             place = _rename_away(disk, own / name, KEPT_SUFFIX)
-            told.append(
-                f"/{place}: replaced files of a transaction that the database does not know (was /{layout.base} restored"
-                " from a copy?); look at them, then delete them"
-            )
+            yield f"/{place}: replaced files of a transaction that is not known here any more; look at them, then delete them"
     with suppress(MachineError):  # where another root has just put something there
         for directory in (own, own.parent):
             if not disk.list_directory(directory):
                 disk.remove_directory(directory)
 
 
-def _is_over(disk: Disk, layout: StateLayout, number: int) -> bool:
-    """Tell whether the database says of a transaction that nothing of it is needed any more.
+def _is_worthless(disk: Disk, layout: StateLayout, slots: RelPath, number: int) -> bool:
+    """Tell whether slots hold nothing of anybody's: nothing at all, or what was staged for a transaction that never began.
 
-    Where it has never heard of it, it may be an older copy, and the slots may hold people's files.
+    The database has to know this very transaction, not only its number.
     """
-    with Database.open(disk.host_path(layout.database)) as database:
-        known = database.transaction(number)
-    return known is not None and not known.retained
+    place = slots / SLOTS_OPENING
+    seen = disk.observe(slots)
+    names = set(disk.list_directory(slots)) if seen is not None and seen.kind is Kind.DIRECTORY else {""}
+    if names <= {place.name}:
+        return True
+    if place.name not in names:
+        return False
+    with suppress(ValueError):
+        opening = parse_opening(disk.read_file(place))
+        with Database.open(disk.host_path(layout.database)) as database:
+            known = database.transaction(number)
+        return (
+            known is not None
+            and known.outcome is Outcome.DISCARDED
+            and (known.kind, known.command, known.started) == (opening.kind, opening.command, opening.started)
+        )
+    return False

@@ -6,7 +6,6 @@ staged. A crash before 3 leaves a directory without a journal, in which nothing 
 
 import errno
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -16,17 +15,17 @@ from intact.model.access_lists import ACCESS_LIST, DEFAULT_LIST
 from intact.model.entries import Digest
 from intact.model.errors import JournalDamaged, MachineError, RootUnusable
 from intact.model.objects import Attributes, Kind
-from intact.model.paths import ROOT, RelPath
+from intact.model.paths import RelPath
 from intact.model.values import dataclass, replace
-from intact.state.layout import StateLayout, TransactionPlaces
+from intact.state.layout import SLOTS_OPENING, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.journal import Journal, Record
 from intact.transaction.leftovers import drop_transaction
+from intact.transaction.opening_text import Opening, opening_text, parse_opening
 from intact.transaction.phases import Phase
 
 __all__ = [
     "OpenTransaction",
-    "Opening",
     "make_slot_directories",
     "make_state_directories",
     "next_number",
@@ -36,25 +35,6 @@ __all__ = [
 ]
 
 _IDENTITY = re.compile(r"[0-9a-f]{16}")
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What a transaction was meant to do.
-
-    Attributes:
-        kind: ``install``, ``remove`` or ``rollback``.
-        command: what was typed, for people.
-        started: seconds since 1970.
-        mounts: mount points on which something may be staged.
-        undoes: transactions that this one rolls back.
-    """
-
-    kind: str
-    command: str
-    started: int
-    mounts: tuple[RelPath, ...]
-    undoes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +138,7 @@ def open_transaction(disk: Disk, layout: StateLayout, number: int, opening: Open
 
 def _begin(disk: Disk, layout: StateLayout, places: TransactionPlaces, opening: Opening) -> Journal:
     disk.sync_directory(layout.transactions)
-    text = json.dumps(
-        {
-            "kind": opening.kind,
-            "command": opening.command,
-            "started": opening.started,
-            "mounts": opening.mounts,
-            "undoes": opening.undoes,
-        }
-    ).encode()
+    text = opening_text(opening)
     disk.write_durably(places.opening, text)
     record = Record(Phase.OPEN, opening.started, attached=hashlib.sha256(text).hexdigest())
     return Journal.create(disk, places.journal, places.id, record)
@@ -187,6 +159,10 @@ def make_slot_directories(disk: Disk, transaction: OpenTransaction) -> None:
                 disk.make_directory(above)
         disk.make_directory(directory)
         _drop_access_lists(disk, directory)
+        with disk.create_file(
+            directory / SLOTS_OPENING
+        ) as writer:  # whose slots they are, if the rest is lost
+            writer.write(opening_text(transaction.opening))
         disk.learn_renames(directory)
     disk.learn_renames(places.slots)
     disk.watch_filesystem(places.home)
@@ -211,13 +187,6 @@ def read_opening(disk: Disk, places: TransactionPlaces, expected: Digest) -> Ope
     if hashlib.sha256(text).hexdigest() != expected:
         raise JournalDamaged("the opening is missing or altered", path=f"/{places.opening}")
     try:
-        value = json.loads(text)
-        return Opening(
-            kind=str(value["kind"]),
-            command=str(value["command"]),
-            started=int(value["started"]),
-            mounts=tuple(RelPath.parse(one) if one else ROOT for one in value["mounts"]),
-            undoes=tuple(map(int, value["undoes"])),
-        )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:  # none of ours
+        return parse_opening(text)
+    except ValueError as error:  # none of ours
         raise JournalDamaged(f"the opening cannot be read ({error})", path=f"/{places.opening}") from error

@@ -22,7 +22,7 @@ from intact.model.exhaustive import assert_never
 from intact.model.installed import Outcome, TransactionRecord
 from intact.model.manifest import PackageChange
 from intact.model.paths import ROOT
-from intact.model.values import dataclass, replace
+from intact.model.values import dataclass
 from intact.state.layout import TRASH_SUFFIX, StateLayout, TransactionPlaces
 from intact.system.port import Disk
 from intact.transaction.closing import close_committed, close_undone
@@ -40,12 +40,21 @@ from intact.transaction.evidence import (
 from intact.transaction.history import drop_unretained
 from intact.transaction.journal import Journal
 from intact.transaction.leftovers import drop_transaction, out_of_reach, sweep
-from intact.transaction.opening import Opening, OpenTransaction, read_opening
+from intact.transaction.opening import OpenTransaction, read_opening
+from intact.transaction.opening_text import Opening
 from intact.transaction.phases import AFTER_CRASH, FINAL_PHASES, Phase, Verdict
 from intact.transaction.plan_text import TransactionPlan, parse_plan
 from intact.transaction.staging import StagedTransaction
 
-__all__ = ["Direction", "Interrupted", "Recovered", "completed_later", "find_interrupted", "recover"]
+__all__ = [
+    "Direction",
+    "Interrupted",
+    "Recovered",
+    "Recovery",
+    "completed_later",
+    "find_interrupted",
+    "recover",
+]
 
 _STILL_OPEN = "the interrupted transaction is still open; every path holds a whole file, old or new"
 
@@ -98,6 +107,19 @@ class Recovered:
     told: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was settled before something else begins.
+
+    Attributes:
+        transactions: those that were finished or undone.
+        told: what became of older leftovers, as far as a person should know, one line each.
+    """
+
+    transactions: tuple[Recovered, ...] = ()
+    told: tuple[str, ...] = ()
+
+
 _UNDONE = frozenset({Phase.ROLLED_BACK, Phase.DISCARDED})
 
 
@@ -135,23 +157,22 @@ def find_interrupted(disk: Disk, layout: StateLayout) -> list[Interrupted]:
     return found
 
 
-def recover(disk: Disk, layout: StateLayout, direction: Direction, *, now: int) -> list[Recovered]:
+def recover(disk: Disk, layout: StateLayout, direction: Direction, *, now: int) -> Recovery:
     """Finish or undo every interrupted transaction, and sweep up what crashes have left.
 
     Raises:
         RecoveryFailed: one could be neither finished nor undone; nothing of it was deleted.
     """
-    recovered = []
+    recovered: list[Recovered] = []
+    told: list[str] = []
     for one in find_interrupted(disk, layout):
         with completed_later(f"transaction {one.places.id} cannot be completed now", _STILL_OPEN):
             recovered.append(_recover_one(disk, layout, one, direction, now))
     if recovered or _has_leftovers(disk, layout):
-        told = sweep(disk, layout, disk.mount_points())
-        if recovered:
-            recovered[-1] = replace(recovered[-1], told=(*recovered[-1].told, *told))
-    with if_possible("old history stays", []):
-        drop_unretained(disk, layout)
-    return recovered
+        told += sweep(disk, layout, disk.mount_points())
+    with if_possible("old history stays", told):
+        told += drop_unretained(disk, layout)
+    return Recovery(tuple(recovered), tuple(told))
 
 
 def _has_leftovers(disk: Disk, layout: StateLayout) -> bool:
@@ -265,9 +286,8 @@ def _discard(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now:
     entry = _entry(
         transaction, (), Outcome.DISCARDED, now, "interrupted before anything in the root was changed"
     )
-    return Outcome.DISCARDED, close_undone(
-        disk, layout, transaction.journal, entry, None, transaction.opening.mounts
-    )
+    left = close_undone(disk, layout, transaction.journal, entry, None, transaction.opening.mounts)
+    return Outcome.DISCARDED, left.lines
 
 
 def _roll_forward(
@@ -306,8 +326,8 @@ def _undo_unconfirmed(
 def _roll_back(disk: Disk, layout: StateLayout, staged: StagedTransaction, now: int, reason: str) -> _Result:
     undone = roll_back(disk, staged, now=now, reason=reason)
     entry = _entry(staged.open, staged.plan.packages, Outcome.ROLLED_BACK, now, reason)
-    told = close_undone(disk, layout, staged.open.journal, entry, staged.plan, staged.plan.mounts)
-    return Outcome.ROLLED_BACK, (*undone.remarks, *undone.said, *told)
+    left = close_undone(disk, layout, staged.open.journal, entry, staged.plan, staged.plan.mounts)
+    return Outcome.ROLLED_BACK, (*undone.remarks, *undone.said, *left.lines)
 
 
 def _finish(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now: int) -> _Result:
@@ -332,8 +352,8 @@ def _clean_up(disk: Disk, layout: StateLayout, transaction: OpenTransaction, now
     reason = transaction.journal.records[-1].reason
     entry = _entry(transaction, plan.packages, Outcome.ROLLED_BACK, now, reason)
     remarks = perhaps_not_run(StagedTransaction(transaction, plan))
-    told = close_undone(disk, layout, transaction.journal, entry, plan, plan.mounts)
-    return Outcome.ROLLED_BACK, (*remarks, *told)
+    left = close_undone(disk, layout, transaction.journal, entry, plan, plan.mounts)
+    return Outcome.ROLLED_BACK, (*remarks, *left.lines)
 
 
 def _entry(

@@ -158,14 +158,19 @@ def _stage_local(disk: Disk, objects: Sequence[tuple[RelPath, NewObject]], tree:
 
 
 def _stage_live(disk: Disk, new: NewFile, location: RelPath, place: RelPath) -> None:
-    """Copy what stands in the root; inode, size and time have told that it is as recorded, and they can be wrong."""
-    disk.copy_file(location, place, new.attributes)
-    if disk.digest(place) != new.digest:
+    """Copy a file of the root; its inode, size and time have told that it is as recorded, and they can be wrong."""
+    if not _copies(disk, new, location, place):
         raise Conflict(
-            "its content is not what was installed, although its size and time are; it was damaged, or edited so",
+            "its content is not what is recorded, although its size and time are; it was damaged, or edited so",
             path=f"/{location}",
-            remedy="move it away if it is somebody's work, say `pkg repair`, then run the same command again",
+            remedy=f"say `touch /{location}`, so that it counts as edited, then run the same command again",
         )
+
+
+def _copies(disk: Disk, new: NewFile, source: RelPath, place: RelPath) -> bool:
+    """Copy a file; tell whether its content was what it should be."""
+    disk.copy_file(source, place, new.attributes)
+    return disk.digest(place) == new.digest
 
 
 def _stage_backup(disk: Disk, new: NewFile, backup: RelPath, place: RelPath) -> None:
@@ -188,8 +193,7 @@ def _stage_backup(disk: Disk, new: NewFile, backup: RelPath, place: RelPath) -> 
     )
     if untouched and not wanted.xattrs and _try_link(disk, backup, place):
         return
-    disk.copy_file(backup, place, wanted)
-    if disk.digest(place) != new.digest:
+    if not _copies(disk, new, backup, place):
         raise RecoveryFailed(
             "the content on this machine is not what it was when it was recorded",
             path=f"/{backup}",

@@ -240,7 +240,7 @@ def _undo_replace(disk: Disk, step: Step, action: Replace) -> str | None:
     if is_new_object(disk, action.path, step):
         swap(disk, step.slot, action.path)
         return None
-    return f"/{action.path}: changed by somebody while the transaction was interrupted; stays, the old one is kept"
+    return f"/{action.path}: changed by somebody meanwhile; stays, the old one is kept"
 
 
 def _put_back(disk: Disk, slot: RelPath, path: RelPath) -> str | None:
@@ -251,7 +251,5 @@ def _put_back(disk: Disk, slot: RelPath, path: RelPath) -> str | None:
             return f"/{path}: its directory is gone, so it cannot be put back; the old one is kept"
         if error.errno not in TAKEN:
             raise
-        return (
-            f"/{path}: created by somebody while the transaction was interrupted; stays, the old one is kept"
-        )
+        return f"/{path}: created by somebody meanwhile; stays, the old one is kept"
     return None
