@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,15 +24,16 @@ from intact.bundle.build import build_bundle, head_frame
 from intact.bundle.manifest_text import parse_manifest
 from intact.bundle.package import UNREAD
 from intact.bundle.packing import SourceChanged
-from intact.bundle.sign import add_signature
+from intact.bundle.sign import add_signatures
 from intact.bundle.tarstream import END_OF_ARCHIVE, member_header, padding
 from intact.bundle.zstdframes import decompress_frame, padding_frame
 from intact.model.entries import DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
-from intact.model.errors import BundleDamaged, MachineError, ManifestInvalid, NoSpace
+from intact.model.errors import BundleDamaged, MachineError, ManifestInvalid, NoSpace, UsageError
 from intact.model.limits import Limits
 from intact.model.paths import RelPath
 from intact.model.versions import Version
 from intact.system import workers
+from intact.system.hostfiles import replace_file
 from intact.trust.keys import SigningKey
 from support.bundle_parts import MTIME, fixed_key, make_bundle, make_source, opened, verified
 
@@ -204,7 +206,7 @@ def test_who_signs_at_the_same_time_waits_and_no_signature_is_lost(tmp_path: Pat
     keys = [fixed_key(number) for number in range(1, 9)]
 
     def sign(key: SigningKey) -> None:
-        assert add_signature(path, key.sign)
+        assert add_signatures(path, [key.sign]) == [True]
 
     threads = [threading.Thread(target=sign, args=(key,)) for key in keys]
     for thread in threads:
@@ -230,7 +232,7 @@ def test_a_bundle_that_is_replaced_while_it_is_signed_is_not_mixed_with_the_othe
             signed.append(text)
             return OTHER.sign(text)
 
-        assert add_signature(path, signer)
+        assert add_signatures(path, [signer]) == [True]
 
     thread = threading.Thread(target=sign)
     thread.start()
@@ -249,7 +251,7 @@ def test_what_a_link_names_is_signed_and_the_link_stays(tmp_path: Path) -> None:
     path = make_bundle(tmp_path, FILES, keys=[KEY])
     link = tmp_path / "latest.tar.zst"
     link.symlink_to(path.name)
-    assert add_signature(link, OTHER.sign)
+    assert add_signatures(link, [OTHER.sign]) == [True]
     assert link.is_symlink()
     assert len(opened(path.read_bytes()).signatures) == 2
 
@@ -311,7 +313,7 @@ def test_gnu_tar_and_zstd_pass_over_the_padding(tmp_path: Path) -> None:
 def test_a_further_signature_gets_into_a_padded_bundle(tmp_path: Path) -> None:
     path = make_bundle(tmp_path, LARGE_FILE, keys=[KEY])
     payload = unpacked(path.read_bytes())
-    assert add_signature(path, OTHER.sign)
+    assert add_signatures(path, [OTHER.sign]) == [True]
     stored = path.read_bytes()
     assert len(opened(stored).signatures) == 2
     assert unpacked(stored) == payload
@@ -490,7 +492,7 @@ def test_a_signature_is_added_without_touching_the_payload(tmp_path: Path) -> No
     path.chmod(0o640)
     before = opened(path.read_bytes())
     payload = path.read_bytes()[before.head_length :]
-    assert add_signature(path, KEY.sign)
+    assert add_signatures(path, [KEY.sign]) == [True]
     after = opened(path.read_bytes())
     assert path.read_bytes()[after.head_length :] == payload
     assert after.manifest_bytes == before.manifest_bytes
@@ -502,14 +504,14 @@ def test_a_signature_is_added_without_touching_the_payload(tmp_path: Path) -> No
 def test_signing_later_gives_the_bytes_of_signing_at_once(tmp_path: Path) -> None:
     at_once = make_bundle(tmp_path / "1", FILES, keys=[KEY, OTHER]).read_bytes()
     later = make_bundle(tmp_path / "2", FILES, keys=[KEY])
-    assert add_signature(later, OTHER.sign)
+    assert add_signatures(later, [OTHER.sign]) == [True]
     assert later.read_bytes() == at_once
 
 
 def test_the_same_signature_is_added_once(tmp_path: Path) -> None:
     path = make_bundle(tmp_path, FILES, keys=[KEY])
     old = path.stat()
-    assert not add_signature(path, KEY.sign)
+    assert add_signatures(path, [KEY.sign]) == [False]
     assert path.stat().st_ino == old.st_ino
 
 
@@ -517,7 +519,48 @@ def test_there_is_room_for_sixteen_signatures(tmp_path: Path) -> None:
     path = make_bundle(tmp_path, FILES, keys=[fixed_key(seed) for seed in range(1, 17)])
     verified(path.read_bytes(), fixed_key(16)).check_payload()
     with pytest.raises(BundleDamaged, match="16 signatures"):
-        add_signature(path, fixed_key(17).sign)
+        add_signatures(path, [fixed_key(17).sign])
+
+
+def test_signatures_that_do_not_all_find_room_are_refused_together(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, FILES, keys=[fixed_key(seed) for seed in range(1, 16)])
+    before = path.read_bytes()
+    old = fixed_key(1).sign
+    with pytest.raises(BundleDamaged, match="15 signatures, and room for 1 more; 2 are to be added"):
+        add_signatures(path, [fixed_key(16).sign, old, fixed_key(17).sign])
+    assert path.read_bytes() == before
+    assert add_signatures(path, [fixed_key(16).sign, old]) == [True, False]
+
+
+def test_several_signatures_are_added_at_once_and_each_of_them_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_bundle(tmp_path, FILES, keys=[KEY])
+    written: list[Path] = []
+
+    def counting(path: Path, mode: int) -> AbstractContextManager[BinaryIO]:
+        written.append(path)
+        return replace_file(path, mode)
+
+    monkeypatch.setattr("intact.bundle.sign.replace_file", counting)
+    third = fixed_key(3)
+    signers = [OTHER.sign, KEY.sign, third.sign, OTHER.sign]
+    assert add_signatures(path, signers) == [True, False, True, False]
+    assert written == [path]
+    assert path.read_bytes() == make_bundle(tmp_path / "2", FILES, keys=[KEY, OTHER, third]).read_bytes()
+
+
+def test_a_signer_that_fails_keeps_the_old_bundle_whoever_signed_before(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path, FILES)
+    before = path.read_bytes()
+
+    def fail(_manifest: bytes) -> NoReturn:
+        raise UsageError("no")
+
+    with pytest.raises(UsageError):
+        add_signatures(path, [KEY.sign, fail])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_disk_that_fails_while_signing_keeps_the_old_bundle(
@@ -531,10 +574,10 @@ def test_a_disk_that_fails_while_signing_keeps_the_old_bundle(
 
     monkeypatch.setattr("intact.bundle.sign.head_frame", fail)
     with pytest.raises(NoSpace):
-        add_signature(path, KEY.sign)
+        add_signatures(path, [KEY.sign])
     monkeypatch.setattr(Path, "stat", fail)
     with pytest.raises(NoSpace):
-        add_signature(path, KEY.sign)
+        add_signatures(path, [KEY.sign])
     monkeypatch.undo()
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
@@ -544,6 +587,6 @@ def test_what_is_no_bundle_cannot_be_signed(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"nothing")
     with pytest.raises(BundleDamaged):
-        add_signature(path, KEY.sign)
+        add_signatures(path, [KEY.sign])
     assert path.read_bytes() == b"nothing"
     assert list(tmp_path.iterdir()) == [path]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support.bundle_parts import opened
 from support.command_line import Desk
 
 MANIFESTS = Path(__file__).parent.parent.parent / "manifests"
@@ -147,6 +148,31 @@ def test_signing_changes_no_byte_of_the_payload(trusting: Desk) -> None:
     assert before != after
     assert after.endswith(before[-min(tail, 100) :])
     assert trusting("inspect", "--full", bundle).code == 0
+
+
+def test_a_signature_that_does_not_fit_keeps_the_others_out_too(trusting: Desk) -> None:
+    trusting.good("key", "generate", "second")
+    bundle = trusting.place / trusting.bundle("app", "1", {"usr/app": "x"})
+    signature = opened((trusting.place / trusting.bundle("other", "1")).read_bytes()).signatures[0]
+    (trusting.place / "other.sig").write_bytes(signature)
+    before = bundle.read_bytes()
+    result = trusting("sign", bundle, "--key", "second", "--signature", "other.sig")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(
+        "pkg: other.sig: the signature was not made over the manifest of this bundle"
+    )
+    assert bundle.read_bytes() == before
+
+
+def test_for_each_signature_it_is_told_whether_it_is_new(trusting: Desk) -> None:
+    trusting.good("key", "generate", "second")
+    bundle = trusting.bundle("app", "1", {"usr/app": "x"})
+    lines = trusting.good(
+        "sign", bundle, "--key", "key", "--key", "second", "--key", "second"
+    ).out.splitlines()
+    told = [re.sub(r"SHA256:\S+", "KEY", line) for line in lines]
+    old, new = f"{bundle}: was signed by KEY already", f"{bundle}: signed by KEY"
+    assert told == [old, new, old]
 
 
 WRONG_KEYS: dict[str, Callable[[Path], object]] = {

@@ -10,7 +10,7 @@ import click
 
 from intact.bundle.build import build_bundle
 from intact.bundle.package import PackageSource
-from intact.bundle.sign import add_signature
+from intact.bundle.sign import add_signatures
 from intact.bundle.source_manifest import read_source_manifest
 from intact.cli.session import Session
 from intact.cli.words import shown, size_text
@@ -182,14 +182,15 @@ def _sign(session: Session, bundle: Path, keys: tuple[str, ...], signatures: tup
     signers += [_made_elsewhere(path) for path in signatures]
     if not signers:
         raise UsageError("nothing to sign with", remedy="say --key KEY or --signature FILE")
-    lines = []
-    added = []
-    for fingerprint, signer in signers:
-        if add_signature(bundle, signer):
-            added.append(fingerprint)
-            lines.append(f"{shown(bundle)}: signed by {fingerprint}")
-        else:
-            lines.append(f"{shown(bundle)}: was signed by {fingerprint} already")
+    are_new = add_signatures(bundle, [signer for _, signer in signers])
+    told = [(fingerprint, is_new) for (fingerprint, _), is_new in zip(signers, are_new, strict=True)]
+    added = [fingerprint for fingerprint, is_new in told if is_new]
+    lines = [
+        f"{shown(bundle)}: signed by {fingerprint}"
+        if is_new
+        else f"{shown(bundle)}: was signed by {fingerprint} already"
+        for fingerprint, is_new in told
+    ]
     session.screen.done({"bundle": str(bundle), "added": added}, lines)
     return 0
 
