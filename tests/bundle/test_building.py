@@ -459,6 +459,41 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
         build_bundle(make_source({}), tmp_path / "no" / "such" / "x.tar.zst")
 
 
+def unread(_entry: FileEntry) -> NoReturn:
+    raise AssertionError("nothing should have been read")
+
+
+OBSTACLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "a directory of its name": ("", lambda at: (at / "hello-1.0-all.tar.zst").mkdir(), "EISDIR"),
+    "a FIFO": ("x.tar.zst", lambda at: os.mkfifo(at / "x.tar.zst"), "EEXIST .it is a FIFO"),
+    "a link to a device": ("x.tar.zst", lambda at: (at / "x.tar.zst").symlink_to("/dev/null"), "EEXIST"),
+    "no directory": ("no/x.tar.zst", lambda _at: None, "ENOENT"),
+    "no directory, with a slash": ("no/", lambda _at: None, "ENOENT"),
+    "no directory, with a dot": ("no/.", lambda _at: None, "ENOENT"),
+    "a file, with a slash": ("file/", lambda at: (at / "file").touch(), "ENOTDIR"),
+    "a file, with a name below": ("file/x.tar.zst", lambda at: (at / "file").touch(), "ENOTDIR"),
+    "a name that is too long": ("x" * 300, lambda _at: None, "ENAMETOOLONG"),
+}
+
+
+@pytest.mark.parametrize(("name", "make", "told"), OBSTACLES.values(), ids=OBSTACLES)
+def test_what_is_in_the_way_of_the_bundle_is_told_before_anything_is_read(
+    tmp_path: Path, name: str, make: Callable[[Path], object], told: str
+) -> None:
+    make(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(MachineError, match=told) as caught:
+        build_bundle(replace(make_source(FILES), open_content=unread), f"{tmp_path}/{name}")
+    assert caught.value.remedy or told == "ENAMETOOLONG"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_slash_at_the_end_names_a_directory_that_is_there(tmp_path: Path) -> None:
+    built = build_bundle(make_source(FILES), f"{tmp_path}/")
+    assert built.path == tmp_path / "hello-1.0-all.tar.zst"
+    assert list(tmp_path.iterdir()) == [built.path]
+
+
 WRONG = {
     "reserved": [SymlinkEntry(RelPath("proc/x"), "y")],
     "duplicate": [SymlinkEntry(RelPath("a"), "y"), DirectoryEntry(RelPath("a"), 0o755, "root", "root")],

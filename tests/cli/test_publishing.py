@@ -122,6 +122,22 @@ def test_an_output_that_cannot_be_is_told_and_leaves_nothing(desk: Desk) -> None
     assert not [path for path in desk.place.iterdir() if path.name.startswith("nowhere")]
 
 
+@pytest.mark.parametrize("output", ["new dir/", "new dir/.", "new dir//"])
+@pytest.mark.parametrize("source", ["app-1.toml", "app.deb"])
+def test_a_directory_that_is_not_there_is_not_taken_for_a_file(source: str, output: str, desk: Desk) -> None:
+    desk.source("app", "1", {"usr/app": "x"})
+    (desk.place / "app.deb").write_text("is not even looked at")
+    before = sorted(desk.place.iterdir())
+    result = desk("build", source, "-o", output)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("pkg: new dir: look: ENOENT ")
+    assert "next: make the directory (mkdir -p 'new dir')" in result.err
+    assert sorted(desk.place.iterdir()) == before
+    (desk.place / "new dir").mkdir()
+    desk.good("build", "app-1.toml", "-o", output)
+    assert [one.name for one in (desk.place / "new dir").iterdir()] == ["app-1-all.tar.zst"]
+
+
 def test_a_bundle_that_is_there_is_replaced_whole(desk: Desk) -> None:
     desk.source("app", "1", {"usr/app": "x"})
     (desk.place / "out.tar.zst").write_text("old")

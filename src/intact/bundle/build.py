@@ -9,8 +9,11 @@ payload is written behind that much room, and what remains of it is padded; else
 copied. Which of the two, and how much room, depends on what is built alone: the bytes are the same everywhere.
 """
 
+import errno
 import hashlib
 import os
+import shlex
+import stat
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -36,11 +39,11 @@ from intact.model.errors import ManifestInvalid, machine_error
 from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import Manifest, PackageIdentity
 from intact.model.values import dataclass
-from intact.system.hostfiles import append, append_file, replace_file, scratch_file
+from intact.system.hostfiles import append, append_file, insist_on_replaceable, replace_file, scratch_file
 from intact.system.reading import digest_of
 from intact.system.workers import Beside
 
-__all__ = ["BuiltBundle", "build_bundle", "head_frame"]
+__all__ = ["BuiltBundle", "build_bundle", "head_frame", "output_directory"]
 
 Signer = Callable[[bytes], bytes]
 
@@ -75,7 +78,7 @@ class BuiltBundle:
 
 def build_bundle(
     source: PackageSource,
-    output: Path | None = None,
+    output: str | Path | None = None,
     *,
     signers: Sequence[Signer] = (),
     level: int = 9,
@@ -85,7 +88,8 @@ def build_bundle(
     """Build a bundle; it appears at `output` whole or not at all.
 
     Args:
-        output: a file or a directory; None for the bundle's own name in the working directory.
+        output: a file, or a directory that is there (a text with a slash at its end is always one); None for the
+            bundle's own name in the working directory.
         signers: each returns an armored signature over the exact manifest bytes.
         level: of zstd, 1 to 19.
         digested: the digest of the whole file is wanted, which takes as long as that of all its frames.
@@ -199,12 +203,54 @@ def _is_accepted(frame: bytes) -> bool:
     return reading.complete
 
 
-def _output_path(identity: PackageIdentity, output: Path | None) -> Path:
+def output_directory(output: str | Path | None) -> Path:
+    """Return the directory in which the bundle will be made; what is in its way is found here, before anything is read.
+
+    Args:
+        output: as for `build_bundle`.
+
+    Raises:
+        MachineError: there is no such directory, or it has something of that name that no file replaces.
+    """
+    return _place(output)[0]
+
+
+def _output_path(identity: PackageIdentity, output: str | Path | None) -> Path:
+    directory, name = _place(output)
     # An epoch's colon would make tar take the name for a host, so it is written as in Debian's file names.
-    name = identity.file_name.replace(":", "%3a")
+    path = directory / (name or identity.file_name.replace(":", "%3a"))
+    insist_on_replaceable(path)
+    return path
+
+
+def _place(output: str | Path | None) -> tuple[Path, str | None]:
+    """Return the directory of the bundle, which is there, and its name in it; None for the one of its package."""
     if output is None:
-        return Path.cwd() / name
-    return output / name if output.is_dir() else output.absolute()
+        return Path.cwd(), None
+    path = Path(output)
+    # Path forgets a slash at the end; who writes one means a directory, and wants no file of its name.
+    if _is_directory(path) or str(output).endswith(("/", "/.")):
+        directory, name = path, None
+    else:
+        directory, name = path.absolute().parent, path.name
+    try:
+        if not stat.S_ISDIR(directory.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    except OSError as error:
+        told = machine_error("look", error, str(directory))
+        if error.errno == errno.ENOENT:
+            told.remedy = f"make the directory (mkdir -p {shlex.quote(str(directory))}), then run the same command again"
+        raise told from error
+    if name is not None:
+        insist_on_replaceable(directory / name)
+    return directory, name
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:  # whatever it is, a look at what is above it will tell
+        return False
 
 
 def _copy_payload(payload: BinaryIO, file: BinaryIO, *, digested: bool) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from intact.bundle.build import build_bundle
+from intact.bundle.build import build_bundle, output_directory
 from intact.bundle.package import PackageSource
 from intact.bundle.sign import add_signatures
 from intact.bundle.source_manifest import read_source_manifest
@@ -81,12 +81,12 @@ def _epoch() -> int | None:
     return int(text)
 
 
-def _source(path: Path, output: Path | None) -> AbstractContextManager[PackageSource]:
+def _source(path: Path, output: str | None) -> AbstractContextManager[PackageSource]:
+    directory = output_directory(output)
     if path.suffix == ".deb":
         from intact.bundle.deb import read_deb  # noqa: PLC0415  its readers of tar and mail take an eighth of a small build
 
-        beside = None if output is None else output if output.is_dir() else output.parent
-        return read_deb(path, beside)
+        return read_deb(path, directory)
     return nullcontext(read_source_manifest(path, epoch=_epoch()))
 
 
@@ -103,7 +103,10 @@ def _no_bundle_told() -> Iterator[None]:
 @click.command("build")
 @click.argument("manifest", type=click.Path(path_type=Path, readable=False))
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path, readable=False), help="File or directory of the bundle."
+    "--output",
+    "-o",
+    type=click.Path(readable=False),
+    help="File of the bundle, or a directory that is there.",
 )
 @click.option(
     "--key",
@@ -116,7 +119,7 @@ def _no_bundle_told() -> Iterator[None]:
     "--level", default=9, show_default=True, type=click.IntRange(1, 19), help="Compression level of zstd."
 )
 @click.pass_obj
-def _build(session: Session, manifest: Path, output: Path | None, keys: tuple[str, ...], level: int) -> int:
+def _build(session: Session, manifest: Path, output: str | None, keys: tuple[str, ...], level: int) -> int:
     """Make a bundle from a source manifest, or from a Debian package (FILE.deb)."""
     signers = [_load(key, session).sign for key in keys]
     with (

@@ -19,6 +19,7 @@ from intact.system.destinations import obstacle
 __all__ = [
     "append",
     "append_file",
+    "insist_on_replaceable",
     "refusal_to_write",
     "remove_scratch",
     "replace_file",
@@ -40,13 +41,7 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     Raises:
         MachineError: it could not be written, or is a device, a FIFO or the like; what was there is untouched.
     """
-    against = obstacle(path)
-    if against is not None:
-        refused = OSError(
-            errno.EISDIR if path.is_dir() else errno.EEXIST,
-            f"it is {against}; a file does not take its place",
-        )
-        raise machine_error("create", refused, str(path))
+    insist_on_replaceable(path)
     temporary = path.parent / f".{os.urandom(16).hex()}.tmp"
     try:
         descriptor = _open_nameless(path.parent)
@@ -71,6 +66,23 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     except BaseException:
         remove_scratch(temporary)
         raise
+
+
+def insist_on_replaceable(path: Path) -> None:
+    """Make sure that a file may take the place of what stands at `path`, if anything does.
+
+    Raises:
+        MachineError: it is a device, a FIFO or the like, or cannot be looked at.
+    """
+    against = obstacle(path)
+    if against is not None:
+        refused = OSError(
+            errno.EISDIR if path.is_dir() else errno.EEXIST,
+            f"it is {against}; a file does not take its place",
+        )
+        told = machine_error("create", refused, str(path))
+        told.remedy = told.remedy or "name another file"
+        raise told
 
 
 def _open_nameless(directory: Path) -> int | None:
