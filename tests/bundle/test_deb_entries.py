@@ -279,6 +279,16 @@ def test_conflicts_provides_and_replaces_are_taken_over() -> None:
     assert [str(one) for one in relations.replaces] == ["e (<< 4~)"]
 
 
+def test_what_is_provided_without_a_definite_version_is_a_fault_like_others() -> None:
+    control = CONTROL + "Conflicts: a (= )\nProvides: b (>= 2), c (= 1)\n"
+    conflicts, provides = faults(control=control)
+    assert conflicts.startswith("control: Conflicts: 'a (= )' is not a relation")
+    assert (
+        provides
+        == "control: Provides: 'b (>= 2)' provides no definite version; write NAME or NAME (= VERSION)"
+    )
+
+
 def test_the_identity_is_debians() -> None:
     control = "Package: g++-12\nVersion: 1:2.0~rc1+dfsg-3+b1\nArchitecture: all\nDescription: short line\n Long text.\n"
     manifest = manifest_of(control=control)

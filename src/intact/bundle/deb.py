@@ -24,7 +24,15 @@ from intact.bundle.entry_rules import check_entries
 from intact.bundle.fields import Faults
 from intact.bundle.package import PackageSource
 from intact.bundle.read import damaged
-from intact.bundle.values import architecture_of, line_of, name_of, owner_of, path_of, target_of
+from intact.bundle.values import (
+    architecture_of,
+    line_of,
+    name_of,
+    owner_of,
+    path_of,
+    provided_of,
+    target_of,
+)
 from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry, Xattrs
 from intact.model.errors import machine_error
 from intact.model.manifest import Manifest, PackageIdentity, Relations
@@ -352,7 +360,7 @@ def _relations(value: Callable[[str], str], faults: Faults) -> Relations:
     return Relations(
         requires=parsed(parse_requirement, "Pre-Depends", "Depends"),
         conflicts=relations("Conflicts", "Breaks"),
-        provides=relations("Provides"),
+        provides=parsed(provided_of, "Provides"),
         replaces=relations("Replaces"),
     )
 
