@@ -82,7 +82,7 @@ def test_a_level_that_there_is_not_is_refused(level: str, desk: Desk) -> None:
     assert desk("build", "app-1.toml", f"--level={level}").code == 2
 
 
-@pytest.mark.parametrize("epoch", ["-5", "now", "1.5", "", "\uff19"])
+@pytest.mark.parametrize("epoch", ["-5", "now", "1.5", "", "\uff19", "8589934592", "9" * 5000])
 def test_a_source_date_that_is_none_is_refused(
     epoch: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +90,12 @@ def test_a_source_date_that_is_none_is_refused(
     monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
     result = desk("build", "app-1.toml")
     assert (result.code, "SOURCE_DATE_EPOCH must be seconds since 1970" in result.err) == (2, True)
+
+
+def test_the_latest_source_date_fits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.source("app", "1", {"usr/app": "x"})
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "08589934591")
+    desk.good("build", "app-1.toml")
 
 
 def test_another_source_date_is_another_bundle(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

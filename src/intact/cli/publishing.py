@@ -12,6 +12,7 @@ from intact.bundle.build import build_bundle, output_directory
 from intact.bundle.package import PackageSource
 from intact.bundle.sign import add_signatures
 from intact.bundle.source_manifest import read_source_manifest
+from intact.bundle.tarstream import LARGEST_NUMBER
 from intact.cli.session import Session
 from intact.cli.words import shown, size_text
 from intact.model.entries import FileEntry
@@ -27,7 +28,7 @@ _HOW_TO_SIGN = (
 )
 
 
-_LONGEST_EPOCH = 12  # digits; the archive's headers take eleven octal ones
+_LONGEST_EPOCH = 12  # digits, so that Python reads it whatever it is
 
 
 def _ask_passphrase() -> bytes:
@@ -72,11 +73,12 @@ def _epoch() -> int | None:
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > _LONGEST_EPOCH:
+    is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_EPOCH
+    if not is_number or int(text) > LARGEST_NUMBER:
         raise UsageError(
-            "SOURCE_DATE_EPOCH must be seconds since 1970",
+            f"SOURCE_DATE_EPOCH must be seconds since 1970, {LARGEST_NUMBER} (in the year 2242) at the most",
             path=text,
-            remedy="unset it, or set it to a whole number",
+            remedy="unset it, or set it to a whole number in that range",
         )
     return int(text)
 
