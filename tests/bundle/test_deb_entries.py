@@ -84,6 +84,12 @@ def test_times_are_whole_seconds_since_1970(written: float, read: int) -> None:
     assert found.mtime == read
 
 
+def test_a_time_that_fits_into_no_bundle_is_a_fault_of_its_file() -> None:
+    assert faults(file("./x", mtime=8**11), file("./y"), file("./z", mtime=8**11 - 1)) == (
+        "/x: the time 8589934592 does not fit: 0 to 8589934591 (in the year 2242)",
+    )
+
+
 def test_the_bundle_is_as_old_as_its_newest_file() -> None:
     assert manifest_of(file("./a", mtime=5), file("./b", mtime=9), directory("./c", mtime=99)).created == 9
     assert manifest_of(directory("./c", mtime=99)).created == 0

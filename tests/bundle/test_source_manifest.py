@@ -107,6 +107,33 @@ def test_no_time_is_later_than_the_epoch(tmp_path: Path, epoch: int, time: int, 
     assert (entry.mtime, manifest.created) == (time, created)
 
 
+def test_sources_that_fit_into_no_bundle_are_named_with_what_helps(tmp_path: Path) -> None:
+    for name, size, time in (("late", 1, 13_569_465_600), ("large", 8 << 30, 1000), ("last", 1, 8**11 - 1)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+        os.utime(tmp_path / name, (time, time))
+    text = "".join(f'[[file]]\nsource = "{name}"\npath = "x/"\n' for name in ("late", "large", "last"))
+    text += '[[hardlink]]\npath = "y"\ntarget = "x/late"\n'
+    latest = "0 to 8589934591 (in the year 2242)"
+    assert faults(tmp_path, text) == (
+        f"file[0]: {tmp_path}/late: the time 13569465600 does not fit: {latest}; touch it, or set SOURCE_DATE_EPOCH",
+        f"file[1]: {tmp_path}/large: a file of 8589934592 bytes does not fit: 8 GiB - 1 is the most; split it",
+    )
+    (tmp_path / "large").unlink()
+    (tmp_path / "large").touch()
+    assert read(tmp_path, text, epoch=1_600_000_000).keys() >= {"x/late", "x/large"}
+
+
+def test_a_time_before_1970_becomes_1970(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    os.utime(tmp_path / "x", (-315_619_200, -315_619_200))
+    source = read_source_manifest(write(tmp_path, '[[file]]\nsource = "x"\npath = "usr/x"\n'))
+    (entry,) = source.manifest.entries
+    assert isinstance(entry, FileEntry)
+    assert (entry.mtime, source.manifest.created) == (0, 0)
+    assert build_bundle(source, tmp_path).path.exists()
+
+
 def test_a_link_as_source_of_a_file_is_followed(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"content")
     (tmp_path / "link").symlink_to("x")

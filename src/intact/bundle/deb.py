@@ -24,6 +24,7 @@ from intact.bundle.entry_rules import check_entries
 from intact.bundle.fields import Faults
 from intact.bundle.package import PackageSource
 from intact.bundle.read import damaged
+from intact.bundle.tarstream import insist_on_fitting
 from intact.bundle.values import (
     architecture_of,
     line_of,
@@ -252,6 +253,8 @@ def _file(
     contents: _Contents,
     owners: tuple[str, str],
 ) -> FileEntry:
+    mtime = max(int(member.mtime), 0)
+    insist_on_fitting(member.size, mtime)
     source = archive.extractfile(member)
     if source is None:
         raise ValueError("has no content")
@@ -266,7 +269,7 @@ def _file(
         mode=member.mode & 0o7777,
         owner=owners[0],
         group=owners[1],
-        mtime=max(int(member.mtime), 0),
+        mtime=mtime,
         size=member.size,
         digest=Digest(state.hexdigest()),
         config=path in contents.conffiles,

@@ -170,5 +170,5 @@ def _header(entry: FileEntry) -> bytes:
         return member_header(entry.path, entry.size, entry.mode, entry.mtime)
     except TarFault as fault:
         raise ManifestInvalid(
-            str(fault), path=entry.path, remedy="leave the file out, or split it"
+            str(fault), path=entry.path, remedy="leave the file out, or change it"
         ) from fault

@@ -19,6 +19,7 @@ from intact.bundle.hook_text import HOOKS_FEATURE, read_hooks
 from intact.bundle.manifest_text import read_floor, read_identity, read_relations, read_version
 from intact.bundle.package import UNREAD, PackageSource
 from intact.bundle.source_files import Seen, look, open_source, seen_open, wait_past
+from intact.bundle.tarstream import LARGEST_NUMBER, TarFault, insist_on_fitting
 from intact.bundle.values import line_of, mode_of, owner_of, path_of, target_of
 from intact.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry, Xattrs
 from intact.model.errors import FeatureUnknown, ManifestInvalid, machine_error
@@ -87,7 +88,13 @@ class _Collector:
         size, mtime = seen[0], seen[1] // 10**9
         if self.clamp is not None:
             mtime = min(mtime, self.clamp)
-        self.add(FileEntry(path, mode, *_owners(row), max(mtime, 0), size, UNREAD, config), place)
+        mtime = max(mtime, 0)
+        try:
+            insist_on_fitting(size, mtime)
+        except TarFault as fault:
+            mend = "split it" if size > LARGEST_NUMBER else "touch it, or set SOURCE_DATE_EPOCH"
+            self.faults.add(place, f"{source}: {fault}; {mend}")
+        self.add(FileEntry(path, mode, *_owners(row), mtime, size, UNREAD, config), place)
         self.sources[path] = source, seen
 
 

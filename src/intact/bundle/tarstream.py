@@ -21,6 +21,7 @@ __all__ = [
     "LARGEST_NUMBER",
     "Span",
     "TarFault",
+    "insist_on_fitting",
     "layout",
     "member_header",
     "member_length",
@@ -74,10 +75,7 @@ def member_header(path: str, size: int, mode: int, mtime: int) -> bytes:
     Raises:
         TarFault: size or time do not fit.
     """
-    if not 0 <= size <= LARGEST_NUMBER:
-        raise TarFault(f"a file of {size} bytes does not fit: 8 GiB - 1 is the most")
-    if not 0 <= mtime <= LARGEST_NUMBER:
-        raise TarFault(f"the time {mtime} does not fit: 0 to {LARGEST_NUMBER}")
+    insist_on_fitting(size, mtime)
     encoded = path.encode()
     split = _split(encoded) if path.isascii() else None
     if split is not None:
@@ -91,6 +89,18 @@ def member_header(path: str, size: int, mode: int, mtime: int) -> bytes:
             _block((short, b""), size, mode, mtime, _FILE),
         )
     )
+
+
+def insist_on_fitting(size: int, mtime: int) -> None:
+    """Make sure that there is a header for a file of that size and time.
+
+    Raises:
+        TarFault: size or time do not fit.
+    """
+    if not 0 <= size <= LARGEST_NUMBER:
+        raise TarFault(f"a file of {size} bytes does not fit: 8 GiB - 1 is the most")
+    if not 0 <= mtime <= LARGEST_NUMBER:
+        raise TarFault(f"the time {mtime} does not fit: 0 to {LARGEST_NUMBER} (in the year 2242)")
 
 
 def padding(size: int) -> int:
