@@ -30,7 +30,9 @@ from intact.bundle.zstdframes import decompress_frame, padding_frame
 from intact.model.entries import DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.errors import BundleDamaged, MachineError, ManifestInvalid, NoSpace, UsageError
 from intact.model.limits import Limits
+from intact.model.manifest import Relations
 from intact.model.paths import RelPath
+from intact.model.relations import parse_relation
 from intact.model.versions import Version
 from intact.system import workers
 from intact.system.hostfiles import replace_file
@@ -486,6 +488,40 @@ def test_what_is_in_the_way_of_the_bundle_is_told_before_anything_is_read(
         build_bundle(replace(make_source(FILES), open_content=unread), f"{tmp_path}/{name}")
     assert caught.value.remedy or told == "ENAMETOOLONG"
     assert sorted(tmp_path.iterdir()) == before
+
+
+BEYOND: dict[str, tuple[dict[str, int], str]] = {
+    "entries": ({"entries": 3}, "entries: there are 4; 3 is the most"),
+    "content": ({"content": 6}, "files: they have 7 bytes together; 6 is the most"),
+    "manifest": ({"manifest": 600}, "entries: they make a manifest of "),
+}
+
+
+@pytest.mark.parametrize(("ceiling", "told"), BEYOND.values(), ids=BEYOND)
+def test_more_than_a_bundle_may_have_is_told_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ceiling: dict[str, int], told: str
+) -> None:
+    monkeypatch.setattr(build_module, "DEFAULT_LIMITS", replace(Limits(), **ceiling))
+    with pytest.raises(ManifestInvalid, match=told) as caught:
+        build_bundle(replace(make_source(FILES), open_content=unread), tmp_path)
+    assert "divide it into several" in str(caught.value.remedy)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_field_that_no_reader_accepts_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    source = make_source(FILES)
+    provided = (parse_relation("a (>= 1)"),)
+    manifest = replace(
+        source.manifest, summary="\x1b", relations=Relations(provides=provided), created=1 << 33
+    )
+    with pytest.raises(ManifestInvalid) as caught:
+        build_bundle(replace(source, manifest=manifest, open_content=unread), tmp_path)
+    assert [one.partition(":")[0] for one in caught.value.details] == [
+        "package.summary",
+        "package.provides[0]",
+        "package.created",
+    ]
+    assert "build again; no bundle was written" in str(caught.value.remedy)
 
 
 def test_a_slash_at_the_end_names_a_directory_that_is_there(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from intact.bundle.entry_text import entry_lines, least_length
 from intact.bundle.fields import parse_toml
 from intact.bundle.manifest_text import parse_manifest, render_manifest
 from intact.bundle.read import open_bundle
@@ -79,6 +80,13 @@ def test_a_manifest_is_its_own_inverse(entries: list[Entry], created: int) -> No
     text = render_manifest(manifest)
     assert parse_manifest(text) == manifest
     assert render_manifest(parse_manifest(text)) == text
+
+
+@ROOM
+@given(st.lists(st.one_of(FILES, DIRECTORIES, SYMLINKS), max_size=12), st.integers(0, 8**11 - 1))
+def test_the_lines_of_entries_are_never_shorter_than_foreseen(entries: list[Entry], created: int) -> None:
+    manifest = Manifest(PackageIdentity("p", Version("1"), "all"), created=created, entries=tuple(entries))
+    assert least_length(entries) <= len("".join(f"{line}\n" for line in entry_lines(manifest)).encode())
 
 
 @given(st.text())

@@ -20,8 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from intact.bundle.acceptable import insist_on_acceptable, insist_on_acceptable_so_far
 from intact.bundle.head import head_bytes
-from intact.bundle.manifest_text import parse_manifest, render_manifest
+from intact.bundle.manifest_text import render_manifest
 from intact.bundle.package import PackageSource
 from intact.bundle.packing import most_frames, pack
 from intact.bundle.zstdframes import (
@@ -97,16 +98,18 @@ def build_bundle(
 
     Raises:
         SourceChanged: a source is not what its entry was made from a moment ago.
-        ManifestInvalid: an installer would refuse the result.
+        ManifestInvalid: an installer would refuse the result; most of what it would is found before anything is packed.
         MachineError: something could not be read or written.
     """
     _insist_on_few(len(signers))
     path = _output_path(source.manifest.identity, output)
+    insist_on_acceptable_so_far(source.manifest, str(path), DEFAULT_LIMITS)
     room = _room_for_head(source, len(signers))
 
     def head(manifest: Manifest) -> bytes:
         text = render_manifest(manifest)
-        parse_manifest(text, str(path))  # what we would refuse to install is not published
+        # What we would refuse to install is not published.
+        insist_on_acceptable(text, str(path), DEFAULT_LIMITS)
         return head_frame(text, [sign(text) for sign in signers])
 
     with ExitStack() as stack:

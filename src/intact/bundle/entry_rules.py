@@ -9,9 +9,10 @@ from intact.bundle.fields import Faults
 from intact.bundle.values import CAPABILITY
 from intact.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
 from intact.model.exhaustive import assert_never
+from intact.model.limits import Limits
 from intact.model.paths import RelPath
 
-__all__ = ["check_entries", "is_privileged"]
+__all__ = ["check_ceilings", "check_entries", "is_privileged"]
 
 _STATE = RelPath("var/lib/intact")
 _VOLATILE = (RelPath("proc"), RelPath("sys"), RelPath("dev"), RelPath("run"))
@@ -43,6 +44,15 @@ def check_entries(entries: Sequence[Entry], place_of: Callable[[int], str], faul
             target = found.get(entry.target)
             if target is None or not isinstance(entries[target], FileEntry):
                 faults.add(f"{place_of(index)}.target", f"{entry.target} is not a file of this manifest")
+
+
+def check_ceilings(entries: Sequence[Entry], faults: Faults, limits: Limits) -> None:
+    """Note that there are more entries, or more bytes in them, than a bundle may have."""
+    if len(entries) > limits.entries:
+        faults.add("entries", f"there are {len(entries)}; {limits.entries} is the most")
+    total = sum(entry.size for entry in entries if isinstance(entry, FileEntry))
+    if total > limits.content:
+        faults.add("files", f"they have {total} bytes together; {limits.content} is the most")
 
 
 def is_privileged(entry: Entry) -> bool:

@@ -4,11 +4,11 @@ Defaults are left out: owner and group root, mode 0644 (files) and 0755 (directo
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from intact.bundle.canonical_entries import DIRECTORY_MODE, FILE_MODE, ListedEntries
-from intact.bundle.entry_rules import check_entries
+from intact.bundle.entry_rules import check_ceilings, check_entries
 from intact.bundle.fields import Faults, Fields
 from intact.bundle.tarstream import LARGEST_NUMBER
 from intact.bundle.toml_text import text_of
@@ -34,7 +34,7 @@ from intact.model.limits import Limits
 from intact.model.manifest import Manifest
 from intact.model.paths import ROOT
 
-__all__ = ["entry_lines", "read_entries"]
+__all__ = ["entry_lines", "least_length", "read_entries"]
 
 _E = TypeVar("_E", bound=Entry)
 _NO_DIGEST = Digest("0" * 64)
@@ -56,6 +56,17 @@ def entry_lines(manifest: Manifest) -> list[str]:
         if rows:
             lines += [f"{kind} = [", *rows, "]"]
     return lines
+
+
+def least_length(entries: Sequence[Entry]) -> int:
+    """Return a number of bytes that the lines of these entries have at least, without writing them."""
+    files = sum(isinstance(entry, FileEntry) for entry in entries)
+    paths = sum(len(entry.path) for entry in entries)
+    return (
+        paths
+        + len(entries) * len('  {path = ""},\n')
+        + files * (len(', size = 0, sha256 = ""') + len(_NO_DIGEST))
+    )
 
 
 def _entry_keys(entry: Entry, created: int) -> tuple[str, str]:
@@ -120,11 +131,7 @@ def read_entries(
     read("files", _FILE_KEYS, lambda row: _file(row, created, limits))
     read("hardlinks", _HARDLINK_KEYS, _hardlink)
     read("symlinks", _SYMLINK_KEYS, _symlink)
-    if len(entries) > limits.entries:
-        faults.add("entries", f"there are {len(entries)}; {limits.entries} is the most")
-    total = sum(entry.size for entry in entries if isinstance(entry, FileEntry))
-    if total > limits.content:
-        faults.add("files", f"they have {total} bytes together; {limits.content} is the most")
+    check_ceilings(entries, faults, limits)
     check_entries(entries, place_of, faults)
     entries.sort(key=lambda entry: entry.path)
     return tuple(entries)
