@@ -6,17 +6,22 @@ import io
 import lzma
 import os
 import resource
+import subprocess
+import sys
 import tarfile  # makes packages for the tests
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import zstandard
 
+from intact.bundle import deb as deb_module
 from intact.bundle.deb import read_deb
 from intact.bundle.debfile import Part, Slice, decompressed, open_parts
 from intact.model.entries import HardlinkEntry
-from intact.model.errors import BundleDamaged, MachineError
+from intact.model.errors import BundleDamaged, MachineError, ManifestInvalid
+from intact.model.limits import Limits
 from support.debian import CONTROL, ar, directory, file, tar
 
 CONTENT = b"content " * 20_000
@@ -152,6 +157,51 @@ def test_a_time_without_end_is_refused(value: str) -> None:
     with tarfile.open(fileobj=stored, mode="w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(member)
     assert refused(package(stored.getvalue()))
+
+
+@pytest.mark.parametrize("kind", [b"L", b"K", b"x", b"g", b"X"])
+def test_a_header_that_would_fill_the_memory_is_refused_unread(kind: bytes) -> None:
+    long = tarfile.TarInfo("././@LongLink")
+    long.type, long.size = kind, 1 << 34
+    told = refused(package(long.tobuf(tarfile.GNU_FORMAT) + DATA_TAR))
+    assert "a header has 17179869184 bytes, and 1048576 is the most, at byte 0 of the archive" in told
+
+
+_READ_WITH_LITTLE_MEMORY = """
+from pathlib import Path
+from intact.bundle.deb import read_deb
+from intact.model.errors import IntactError
+from intact.system.memory import memory_limited
+try:
+    with memory_limited(8 << 20), read_deb(Path("tool.deb")):
+        pass
+except IntactError as error:
+    print(type(error).__name__, error)
+    print(error.remedy)
+"""
+
+
+def test_a_package_that_there_is_no_memory_for_is_not_called_damaged() -> None:
+    large = tar([file("./control", CONTROL.encode()), file("./conffiles", bytes(30 << 20))])
+    Path("tool.deb").write_bytes(package(DATA_TAR, control=gzip.compress(large, 1)))
+    # A process of its own: this one may have memory left that was given back to it.
+    told = subprocess.check_output([sys.executable, "-c", _READ_WITH_LITTLE_MEMORY], text=True).splitlines()
+    assert told[0] == "MachineError tool.deb: unpack: ENOMEM (Cannot allocate memory)"
+    assert "ulimit -v" in told[1]
+
+
+def test_more_content_than_a_bundle_may_have_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deb_module, "DEFAULT_LIMITS", replace(Limits(), content=len(CONTENT) + 9000))
+    assert "usr/two" in paths_of(package(DATA_TAR))
+    header = tarfile.TarInfo("./usr/zeros")
+    header.size = 1  # its content is missing: who unpacked it would call the package cut off
+    beyond = DATA_TAR[: DATA_TAR.rindex(b"ustar") // 512 * 512 + 512 + 9216] + header.tobuf()
+    Path("tool.deb").write_bytes(package(beyond))
+    with pytest.raises(
+        ManifestInvalid, match="more than 169000 bytes together, and a bundle may not"
+    ) as caught:
+        paths_of(Path("tool.deb").read_bytes())
+    assert (caught.value.path, bool(caught.value.remedy)) == ("tool.deb", True)
 
 
 def test_thousands_of_long_names_one_after_the_other_are_refused() -> None:

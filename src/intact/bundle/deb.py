@@ -5,9 +5,11 @@ scripts are not: the notes name those that were left out. `tarfile` is used as a
 extracts, and never sees a bundle.
 """
 
+import errno
 import hashlib
 import io
 import lzma
+import os
 import re
 import tarfile
 import zlib
@@ -35,7 +37,8 @@ from intact.bundle.values import (
     target_of,
 )
 from intact.model.entries import Digest, DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry, Xattrs
-from intact.model.errors import machine_error
+from intact.model.errors import ManifestInvalid, machine_error
+from intact.model.limits import DEFAULT_LIMITS
 from intact.model.manifest import Manifest, PackageIdentity, Relations
 from intact.model.objects import CAPABILITY
 from intact.model.paths import RelPath
@@ -50,6 +53,16 @@ _T = TypeVar("_T")
 _CHUNK = 1 << 20
 _MOST_CONTROL = 32 << 20
 _MOST_COPYRIGHT = 1 << 20
+_MOST_HEADER = 1 << 20
+_READ_AS_A_WHOLE = frozenset(
+    {
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+    }
+)
 _READ = frozenset({"control", "conffiles"})
 _CARRIED = _READ | {"md5sums"}
 _PAX_XATTR = "SCHILY.xattr."
@@ -86,9 +99,12 @@ def read_deb(path: Path, spooled: Path | None = None) -> Iterator[PackageSource]
             ValueError,
             OverflowError,  # a time that has no end
             RecursionError,  # thousands of long names, one after the other
-            MemoryError,
         ) as error:
             raise damaged(name, f"this is not a Debian package in order: {error}") from error
+        except (
+            MemoryError
+        ) as error:  # it says nothing itself, and nobody knows whether the package is at fault
+            raise machine_error("unpack", OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), name) from error
         except OSError as error:
             if error.errno is None:  # gzip and bz2 call damaged input so
                 raise damaged(name, f"this is not a Debian package in order: {error}") from error
@@ -100,7 +116,7 @@ def _read(file: BinaryIO, spool: BinaryIO, name: str) -> PackageSource:
     parts = open_parts(file, name)
     control = _control_files(parts.control, name)
     faults = Faults()
-    contents = _Contents(spool, faults, frozenset(_conffiles(control.get("conffiles", b""))))
+    contents = _Contents(name, spool, faults, frozenset(_conffiles(control.get("conffiles", b""))))
     _read_data(parts.data, name, contents)
     manifest = _manifest(control.get("control", b"").decode(), contents, faults)
     faults.refuse_if_any(name, _REMEDY)
@@ -125,6 +141,18 @@ def _conffiles(text: bytes) -> Iterator[str]:
 # --- tar -------------------------------------------------------------------------------------------------
 class _StrictTarInfo(tarfile.TarInfo):
     """Makes tarfile refuse a damaged or missing header; by itself it takes one for the end of the archive."""
+
+    @classmethod
+    def frombuf(cls, buf: "bytes | bytearray", encoding: str, errors: str) -> "_StrictTarInfo":
+        """Read a header; what follows that of a long name or of attributes is read into memory, and has a ceiling.
+
+        Raises:
+            tarfile.HeaderError: it is damaged or missing, or has too much of that.
+        """
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _READ_AS_A_WHOLE and found.size > _MOST_HEADER:
+            raise tarfile.HeaderError(f"a header has {found.size} bytes, and {_MOST_HEADER} is the most")
+        return found
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> "_StrictTarInfo":
@@ -176,8 +204,14 @@ def _control_files(part: Part, name: str) -> dict[str, bytes]:
 # --- the data --------------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class _Contents:
-    """Entries found so far, and where their content lies in the spool."""
+    """Entries found so far, and where their content lies in the spool.
 
+    Attributes:
+        name: of the package file, for messages.
+        size: bytes of the spool.
+    """
+
+    name: str
     spool: BinaryIO
     faults: Faults
     conffiles: frozenset[str]
@@ -185,6 +219,23 @@ class _Contents:
     offsets: dict[RelPath, tuple[int, int]] = field(default_factory=dict)
 
     dropped: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def room_for(self, size: int) -> int:
+        """Return where in the spool there is room for so much content.
+
+        Raises:
+            ManifestInvalid: readers of bundles would not accept so much.
+        """
+        start = self.size
+        self.size += size
+        if self.size > DEFAULT_LIMITS.content:  # a small package can hold any number of zeros
+            raise ManifestInvalid(
+                f"its files have more than {DEFAULT_LIMITS.content} bytes together, and a bundle may not",
+                path=self.name,
+                remedy=_REMEDY,
+            )
+        return self.spool.seek(start)
 
     def open(self, entry: FileEntry) -> BinaryIO:
         """Open the content of a file."""
@@ -258,7 +309,7 @@ def _file(
     source = archive.extractfile(member)
     if source is None:
         raise ValueError("has no content")
-    start = contents.spool.seek(0, 2)
+    start = contents.room_for(member.size)
     state = hashlib.sha256()
     while chunk := source.read(_CHUNK):
         state.update(chunk)

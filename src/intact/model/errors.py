@@ -203,6 +203,7 @@ _REMEDIES = {
     errno_names.EPERM: "run the command as root; if you are, look for immutable files (lsattr)",
     errno_names.EIO: "the disk reports errors: look at dmesg before anything else",
     errno_names.EFBIG: "raise the limit of file sizes (ulimit -f), then run the same command again",
+    errno_names.ENOMEM: "free some memory or raise its limit (ulimit -v), then run the same command again",
     errno_names.EMFILE: "raise the limit of open files (ulimit -n), then run the same command again",
 }
 
