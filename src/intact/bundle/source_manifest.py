@@ -11,13 +11,14 @@ import stat
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, NoReturn
+from typing import BinaryIO, NamedTuple
 
 from intact.bundle.entry_rules import check_entries
 from intact.bundle.fields import Faults, Fields, parse_toml
 from intact.bundle.hook_text import HOOKS_FEATURE, read_hooks
 from intact.bundle.manifest_text import read_floor, read_identity, read_relations, read_version
 from intact.bundle.package import UNREAD, PackageSource
+from intact.bundle.patterns import files_named
 from intact.bundle.source_files import Seen, look, open_source, seen_open, wait_past
 from intact.bundle.tarstream import LARGEST_NUMBER, TarFault, insist_on_fitting
 from intact.bundle.values import line_of, mode_of, owner_of, path_of, target_of
@@ -190,7 +191,7 @@ def _read_file(row: Fields, place: str, collector: _Collector) -> None:
     if not source or not destination:
         return
     try:
-        found = _expand(collector.base, source)
+        found = files_named(collector.base, source)
     except ValueError as fault:  # "**" beside other characters
         row.fault("source", f"{source!r} is not a glob: {fault}")
         return
@@ -232,49 +233,6 @@ def _is_sound(path: RelPath, row: Fields) -> bool:
         row.fault("path", f"{path!r}: {fault}")
         return False
     return True
-
-
-def _expand(base: Path, pattern: str) -> list[Path]:
-    """Find the regular files that a source names, links followed, sorted.
-
-    Raises:
-        OSError: a directory in which some may be cannot be read; to leave them out would be to lose them.
-        ValueError: it is no pattern.
-    """
-    if not any(one in pattern for one in "*?["):
-        one = base / pattern
-        return [one] if one.is_file() else []
-    where = Path(pattern)
-    if where.is_absolute():
-        base, pattern = Path("/"), str(where.relative_to("/"))
-    found = sorted(one for one in base.glob(pattern) if one.is_file())
-    _insist_on_reading(base, Path(pattern).parts)
-    return found
-
-
-def _insist_on_reading(directory: Path, parts: tuple[str, ...]) -> None:
-    """Read each directory that a pattern leads into; ``Path.glob`` passes over those that it cannot read.
-
-    Raises:
-        OSError: one of them cannot be read.
-    """
-    part, rest = parts[0], parts[1:]
-    if part == "**":
-        for _ in os.walk(directory, onerror=_raise):
-            pass
-        return
-    if not any(one in part for one in "*?["):
-        if rest and (directory / part).is_dir():
-            _insist_on_reading(directory / part, rest)
-        return
-    with os.scandir(directory) as entries:
-        matching = [one.path for one in entries if rest and fnmatchcase(one.name, part) and one.is_dir()]
-    for path in matching:
-        _insist_on_reading(Path(path), rest)
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
 
 
 def _names(base: Path) -> list[str]:
