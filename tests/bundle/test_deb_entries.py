@@ -90,6 +90,17 @@ def test_a_time_that_fits_into_no_bundle_is_a_fault_of_its_file() -> None:
     )
 
 
+def test_a_capability_that_is_longer_than_any_attribute_is_a_fault_of_its_file() -> None:
+    def with_capability(length: int) -> Member:
+        return file("./x", pax_headers={"SCHILY.xattr.security.capability": "x" * length})
+
+    longest = (64 << 10) - len("security.capability")
+    assert manifest_of(with_capability(longest)).entries
+    assert faults(with_capability(longest + 1)) == (
+        "/x: its security.capability is longer than any attribute of a bundle",
+    )
+
+
 def test_the_bundle_is_as_old_as_its_newest_file() -> None:
     assert manifest_of(file("./a", mtime=5), file("./b", mtime=9), directory("./c", mtime=99)).created == 9
     assert manifest_of(directory("./c", mtime=99)).created == 0

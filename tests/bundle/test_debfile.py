@@ -204,6 +204,17 @@ def test_more_content_than_a_bundle_may_have_is_not_unpacked(monkeypatch: pytest
     assert (caught.value.path, bool(caught.value.remedy)) == ("tool.deb", True)
 
 
+def test_more_entries_than_a_bundle_may_have_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["./", "./a/", "./b/"]
+    data = tar(map(directory, names))
+    monkeypatch.setattr(deb_module, "DEFAULT_LIMITS", replace(Limits(), entries=2))
+    assert paths_of(package(data)) == ["a", "b"]
+    beyond = tar(map(directory, [*names, "./c/"]))[: 4 * 512]  # who read on would call the package cut off
+    Path("tool.deb").write_bytes(package(beyond))
+    with pytest.raises(ManifestInvalid, match="it has more than 2 entries, and a bundle may not"):
+        paths_of(Path("tool.deb").read_bytes())
+
+
 def test_thousands_of_long_names_one_after_the_other_are_refused() -> None:
     long = tarfile.TarInfo("././@LongLink")
     long.type, long.size = b"L", 2

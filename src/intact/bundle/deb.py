@@ -230,12 +230,12 @@ class _Contents:
         start = self.size
         self.size += size
         if self.size > DEFAULT_LIMITS.content:  # a small package can hold any number of zeros
-            raise ManifestInvalid(
-                f"its files have more than {DEFAULT_LIMITS.content} bytes together, and a bundle may not",
-                path=self.name,
-                remedy=_REMEDY,
-            )
+            raise self.too_much(f"its files have more than {DEFAULT_LIMITS.content} bytes together")
         return self.spool.seek(start)
+
+    def too_much(self, what: str) -> ManifestInvalid:
+        """Return the error for a package with more than readers of bundles accept."""
+        return ManifestInvalid(f"{what}, and a bundle may not", path=self.name, remedy=_REMEDY)
 
     def open(self, entry: FileEntry) -> BinaryIO:
         """Open the content of a file."""
@@ -244,7 +244,9 @@ class _Contents:
 
 def _read_data(part: Part, name: str, contents: _Contents) -> None:
     with _archive(part, name) as archive:
-        for member in archive:
+        for count, member in enumerate(archive):
+            if count > DEFAULT_LIMITS.entries:  # one of them may be the root, which is no entry
+                raise contents.too_much(f"it has more than {DEFAULT_LIMITS.entries} entries")
             text = member.name.removeprefix("./").rstrip("/")
             if text in {"", "."}:
                 continue
@@ -337,7 +339,12 @@ def _xattrs(member: tarfile.TarInfo, path: RelPath, contents: _Contents) -> Xatt
     }
     contents.dropped += [f"{one} of /{path}" for one in found if one != CAPABILITY]
     value = found.get(CAPABILITY)
-    return () if value is None else ((CAPABILITY, value.encode("utf-8", "surrogateescape")),)
+    if value is None:
+        return ()
+    capability = value.encode("utf-8", "surrogateescape")
+    if len(CAPABILITY) + len(capability) > DEFAULT_LIMITS.xattrs:
+        raise ValueError(f"its {CAPABILITY} is longer than any attribute of a bundle")
+    return ((CAPABILITY, capability),)
 
 
 # --- the control file ------------------------------------------------------------------------------------
