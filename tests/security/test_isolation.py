@@ -116,7 +116,7 @@ def test_sec_41_the_trap_is_one(trap: Path) -> None:
     """An interpreter that is not isolated falls into it."""
     for variable in ("PYTHONPATH", "HOME"):
         plain = {**clean_environment(), variable: variables(trap)[variable]}
-        interpreter = getattr(sys, "_base_executable", sys.executable)
+        interpreter = shutil.which("python3", path=f"{sys.base_prefix}/bin") or sys.executable
         subprocess.run([interpreter, "-c", "import json"], env=plain, cwd="/", check=False)
         assert canary(trap), variable
         (trap.parent / "canary").unlink()
