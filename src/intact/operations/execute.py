@@ -108,12 +108,12 @@ def execute(
         told=recovery.told,
         dry_run=dry_run,
     )
+    if not receipt.changed:
+        return receipt
     mounts = _mounts(root, prepared.plan)
     policy = retention_policy(root)
     needs = needs_of(root, prepared.plan, mounts)
     preflight(root, prepared.plan, needs)
-    if not receipt.changed:
-        return receipt
     room = make_room(root, lambda: missing_bytes(root, needs), prepared.undoes, dry_run=dry_run)
     with _told_in_any_case(room):
         if not (dry_run and room):
