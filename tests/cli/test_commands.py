@@ -112,7 +112,7 @@ def test_every_answer_is_one_json_document(pkg: Command, bundles: tuple[str, str
     assert pkg("--json", "config").json == {"config": []}
     assert pkg("--json", "key", "list").json["keys"][0]["status"] == "trusted"
     assert pkg("--json", "recover", "--status").json == {"interrupted": []}
-    assert pkg("--json", "recover").json == {"recovered": []}
+    assert pkg("--json", "recover").json == {"recovered": [], "told": []}
     assert pkg("--json", "inspect", first, "--files", "--full").json["trusted"] is True
     document = pkg("--json", "remove", "nope").json
     assert document["exit_code"] == 1

@@ -18,7 +18,7 @@ from intact.state.layout import mount_of
 from intact.system.forks import all_in_parts
 from intact.system.port import Disk, Guard
 
-__all__ = ["Needs", "insist_on_room", "missing_bytes", "needs_of", "preflight", "staged_size"]
+__all__ = ["Need", "Needs", "insist_on_room", "missing_bytes", "needs_of", "preflight", "staged_size"]
 
 _RESERVE_BYTES = 1 << 20
 _BYTES_PER_ACTION = 1024

@@ -112,9 +112,7 @@ def close_undone(
         reason = error.message
     if reason:
         place = set_aside(disk, layout, entry.id, mounts, KEPT_SUFFIX)
-        kept.append(
-            f"what people may have changed meanwhile is not sorted out: {reason}; the rest is in /{place}"
-        )
+        kept.append(f"what people may have changed meanwhile is kept in /{place}, not sorted out: {reason}")
         return Leftovers(tuple(kept))
     _note_outcome(disk, layout, replace(entry, notes=(*entry.notes, *kept)))
     if journal.phase is Phase.OPEN:
