@@ -106,7 +106,7 @@ def test_backups_that_cannot_be_reached_go_only_once_they_can(spanning: Workshop
         assert line.endswith("(if it is gone for good, delete /var/lib/intact/private/transactions/2)")
         assert not (transactions / "2/slots").exists()  # what can be reached takes no room any more
     receipt = spanning.install(Package("b", "1", file("usr/b", "b")))
-    kept = beyond.replace("/2", "/kept/2/usr/a")
+    kept = f"{beyond.removesuffix('/2')}/kept/2/usr/a"
     assert receipt.told == (f"/usr/a: your version is kept in {kept}",)
     assert spanning.read(kept[1:]) == "mine"
     assert not (_usr_slots(spanning) / "2").exists()
