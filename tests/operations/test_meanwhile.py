@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -297,32 +298,26 @@ class TestTheScreen:
         self._install(workshop, Environment(progress=progress))
         assert (workshop.read("a"), workshop.read("b")) == ("new", "new")
 
+    @staticmethod
+    def _interrupt(_path: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    @staticmethod
+    def _fill(path: str) -> None:
+        raise machine_error("write", OSError(28, "No space left on device"), path)
+
+    @pytest.mark.parametrize(("happen", "end"), [(_interrupt, KeyboardInterrupt), (_fill, NoSpace)])
     @pytest.mark.parametrize("what", ["opening.json", "journal", "slots"])
-    def test_an_interruption_while_a_transaction_begins_leaves_nothing_open(
-        self, what: str, workshop: Workshop
+    def test_what_happens_while_a_transaction_begins_leaves_nothing_open(
+        self, what: str, happen: Callable[[str], None], end: type[BaseException], workshop: Workshop
     ) -> None:
-        def interrupt(_number: int, _verb: str, path: str) -> None:
+        def fault(_number: int, _verb: str, path: str) -> None:
             if path.endswith(f"transactions/1/{what}"):
                 disk.fault = lambda *_: None
-                signal.raise_signal(signal.SIGINT)
+                happen(path)
 
-        disk = FaultyDisk(workshop.path, interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            workshop.install(self.NEW, disk=disk)
-        disk.close()
-        assert not [name for name in state_files(workshop) if "transactions/" in name]
-
-    @pytest.mark.parametrize("what", ["opening.json", "journal", "slots"])
-    def test_a_full_disk_while_a_transaction_begins_leaves_nothing_open(
-        self, what: str, workshop: Workshop
-    ) -> None:
-        def fail(_number: int, _verb: str, path: str) -> None:
-            if path.endswith(f"transactions/1/{what}"):
-                disk.fault = lambda *_: None
-                raise machine_error("write", OSError(28, "No space left on device"), path)
-
-        disk = FaultyDisk(workshop.path, fail)
-        with pytest.raises(NoSpace):
+        disk = FaultyDisk(workshop.path, fault)
+        with pytest.raises(end):
             workshop.install(self.NEW, disk=disk)
         disk.close()
         assert not [name for name in state_files(workshop) if "transactions/" in name]

@@ -215,7 +215,10 @@ def output_directory(output: str | Path | None) -> Path:
     Raises:
         MachineError: there is no such directory, or it has something of that name that no file replaces.
     """
-    return _place(output)[0]
+    directory, name = _place(output)
+    if name is not None:
+        insist_on_replaceable(directory / name)
+    return directory
 
 
 def _output_path(identity: PackageIdentity, output: str | Path | None) -> Path:
@@ -244,8 +247,6 @@ def _place(output: str | Path | None) -> tuple[Path, str | None]:
         if error.errno == errno.ENOENT:
             told.remedy = f"make the directory (mkdir -p {shlex.quote(str(directory))}), then run the same command again"
         raise told from error
-    if name is not None:
-        insist_on_replaceable(directory / name)
     return directory, name
 
 

@@ -101,9 +101,8 @@ def read_deb(path: Path, spooled: Path | None = None) -> Iterator[PackageSource]
             RecursionError,  # thousands of long names, one after the other
         ) as error:
             raise damaged(name, f"this is not a Debian package in order: {error}") from error
-        except (
-            MemoryError
-        ) as error:  # it says nothing itself, and nobody knows whether the package is at fault
+        except MemoryError as error:
+            # It says nothing itself, and nobody knows whether the package is at fault.
             raise machine_error("unpack", OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), name) from error
         except OSError as error:
             if error.errno is None:  # gzip and bz2 call damaged input so

@@ -10,7 +10,7 @@ from intact.cli.removing import remove_packages
 from intact.cli.rolling_back import undo_transactions
 from intact.cli.session import Session
 from intact.cli.words import shown
-from intact.cli.words_receipt import recovered_lines, recovered_rows
+from intact.cli.words_receipt import note_lines, recovered_lines, recovered_rows
 from intact.model.errors import UsageError
 from intact.model.hooks import DEFAULT_SECONDS, MOST_SECONDS, insist_on_command
 from intact.operations.hooks import HookOptions
@@ -189,7 +189,7 @@ def _recover(session: Session, direction: str | None, *, status: bool, rebuild: 
     if rebuilt is not None:
         document["rebuilt"] = _rebuilt_document(rebuilt)
     lines = recovered_lines(recovery.transactions) or ["nothing was interrupted"]
-    lines += [f"note: {shown(one)}" for one in recovery.told]
+    lines += note_lines(recovery.told)
     session.screen.done(document, [*(_rebuilt_lines(rebuilt) if rebuilt else []), *lines])
     return 0
 
@@ -213,7 +213,7 @@ def _rebuilt_lines(rebuilt: Rebuilt) -> list[str]:
         f"rebuilt: {len(rebuilt.packages)} packages, {len(rebuilt.transactions)} transactions that can be undone"
     ]
     lines += [f"  {shown(name)} {version}" for name, version in rebuilt.packages]
-    lines += [f"note: {shown(one)}" for one in rebuilt.doubts]
+    lines += note_lines(rebuilt.doubts)
     if rebuilt.kept is not None:
         lines.append(
             f"the database before is kept in /{rebuilt.kept}; `pkg verify` compares the files with the new one"

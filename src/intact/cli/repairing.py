@@ -7,7 +7,7 @@ import click
 from intact.cli.bundles import opened_bundles
 from intact.cli.session import Session
 from intact.cli.words import shown, size_text
-from intact.cli.words_receipt import receipt_document, receipt_lines, recovered_lines
+from intact.cli.words_receipt import note_lines, receipt_document, receipt_lines, recovered_lines
 from intact.model.errors import UsageError
 from intact.operations.repairing import Repaired, RepairOptions, repair
 from intact.operations.rescuing import STANDARD_OUTPUT, Rescued, rescue
@@ -81,12 +81,11 @@ def _lines(done: Repaired) -> list[str]:
         " with --from)"
         for one in done.deleted
     ]
-    if done.receipt.changed:
-        lines += receipt_lines(done.receipt)
-    elif not done.left:
-        is_all = not done.edited and not done.deleted
-        lines += receipt_lines(done.receipt) if is_all else ["nothing to do: the rest is as it should be"]
-    return lines
+    is_all = not done.left and not done.edited and not done.deleted
+    if done.receipt.changed or is_all:
+        return [*lines, *receipt_lines(done.receipt)]
+    lines += note_lines(done.receipt.told)
+    return lines if done.left else [*lines, "nothing to do: the rest is as it should be"]
 
 
 @click.command("rescue")

@@ -1,5 +1,6 @@
 """Acts. How is it told what a transaction did, or would do? As lines for people, and as a document for programs."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from intact.cli.words import shown
@@ -8,7 +9,7 @@ from intact.cli.words_plan import action_line, change_line, command_line, signer
 from intact.operations.receipt import Receipt
 from intact.transaction.recover import Recovered
 
-__all__ = ["receipt_document", "receipt_lines", "recovered_lines", "recovered_rows"]
+__all__ = ["note_lines", "receipt_document", "receipt_lines", "recovered_lines", "recovered_rows"]
 
 _MOST_PROCESSES = 10
 
@@ -63,18 +64,22 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def note_lines(told: Iterable[str]) -> list[str]:
+    """Write what a person should know, a line each."""
+    return [f"note: {shown(one)}" for one in told]
+
+
 def receipt_lines(receipt: Receipt) -> list[str]:
     """Write a receipt for people."""
     if not receipt.changed:
-        told = [f"note: {shown(one)}" for one in receipt.told]
-        return [*told, "nothing to do: everything is as it should be"]
+        return [*note_lines(receipt.told), "nothing to do: everything is as it should be"]
     lines = [change_line(one, receipt.kind) for one in receipt.packages]
     if receipt.dry_run:
         commands = receipt.plan.commands
         lines += [f"  {command_line(one)}" for one in commands.before]
         lines += [f"  {action_line(one)}" for one in receipt.plan.actions]
         lines += [f"  {command_line(one)}" for one in commands.after]
-    lines += [f"note: {shown(one)}" for one in (*receipt.plan.notes, *receipt.told)]
+    lines += note_lines((*receipt.plan.notes, *receipt.told))
     lines += [signers_line(name, signers) for name, signers in receipt.signers]
     if receipt.dry_run:
         lines.append(

@@ -16,7 +16,7 @@ from intact.model.values import dataclass
 from intact.operations.root import Root
 from intact.state.layout import mount_of
 from intact.system.forks import all_in_parts
-from intact.system.port import Disk, Guard
+from intact.system.port import Disk, Guard, Space
 
 __all__ = ["Need", "Needs", "insist_on_room", "missing_bytes", "needs_of", "preflight", "staged_size"]
 
@@ -51,8 +51,9 @@ def needs_of(root: Root, plan: Plan, mounts: tuple[RelPath, ...]) -> Needs:
     state[1] += _STATE_INODES
     for action in plan.actions:
         size, count = staged_size(action)
-        needed[mount_of(action.path, points)][0] += size
-        needed[mount_of(action.path, points)][1] += count
+        need = needed[mount_of(action.path, points)]
+        need[0] += size
+        need[1] += count
     return {mount: Need(size, count) for mount, (size, count) in needed.items()}
 
 
@@ -67,11 +68,12 @@ def preflight(root: Root, plan: Plan, needs: Needs) -> None:
         MachineError: a filesystem is read-only.
         Conflict: something is protected from changes; all of it is named.
     """
-    for mount in needs:
-        if root.disk.space(mount).read_only:
+    for mount, need in needs.items():
+        space = root.disk.space(mount)
+        if space.read_only:
             raise machine_error("preflight", OSError(errno.EROFS, "Read-only file system"), f"/{mount}")
         if mount != root.layout.mount:
-            _insist_on_room(root, mount, needs[mount])
+            _insist_on_room(mount, need, space)
     _insist_on_changeable(root, plan)
 
 
@@ -81,11 +83,11 @@ def insist_on_room(root: Root, needs: Needs) -> None:
     Raises:
         NoSpace: there are not enough bytes or inodes for old and new together.
     """
-    _insist_on_room(root, root.layout.mount, needs[root.layout.mount])
+    mount = root.layout.mount
+    _insist_on_room(mount, needs[mount], root.disk.space(mount))
 
 
-def _insist_on_room(root: Root, mount: RelPath, need: Need) -> None:
-    space = root.disk.space(mount)
+def _insist_on_room(mount: RelPath, need: Need, space: Space) -> None:
     reason = ""
     if need.bytes > space.free_bytes:
         reason = f"{need.bytes} bytes are needed for new and old together, {space.free_bytes} are free"

@@ -252,9 +252,8 @@ def _beyond_others(root: Root, database: Database, decided: Repair) -> tuple[Rep
     ways = open_ways(root, database, {}, [one.location for one in decided.changes])
     if not ways:
         return decided, []
-    exposed: dict[
-        RelPath, set[RelPath]
-    ] = {}  # by the first name of a file: its names come back together, or not at all
+    # By the first name of a file: its names come back together, or not at all.
+    exposed: dict[RelPath, set[RelPath]] = {}
     for one in decided.changes:
         exposed.setdefault(_first_name(one), set()).update(ways.keys() & set(one.location.ancestors))
     lines = []

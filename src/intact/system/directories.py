@@ -10,7 +10,6 @@ So each walk looks again whether it is ours and closed to others.
 
 import errno
 import os
-import resource
 import stat
 
 from intact.model.paths import ROOT, RelPath
@@ -32,8 +31,8 @@ class DirectoryDescriptors:
 
     def __init__(self, root_fd: int) -> None:
         self._open: dict[str, int] = {ROOT: root_fd}
-        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most = _MOST_OPEN if allowed == resource.RLIM_INFINITY else min(_MOST_OPEN, allowed // _SHARE)
+        allowed = os.sysconf("SC_OPEN_MAX")  # -1 where nothing is limited
+        self._most = min(_MOST_OPEN, allowed // _SHARE) if allowed >= 0 else _MOST_OPEN
 
     def descriptor(self, directory: str) -> int:
         """Return an O_PATH descriptor of the directory, which is a `RelPath`; it stays ours.

@@ -25,7 +25,7 @@ from intact.transaction.leftovers import KEPT_SUFFIX, drop_transaction, out_of_r
 from intact.transaction.phases import Phase
 from intact.transaction.plan_text import TransactionPlan
 
-__all__ = ["Leftovers", "close_committed", "close_undone", "record"]
+__all__ = ["Remains", "close_committed", "close_undone", "record"]
 
 _OUTCOME = "outcome.db"
 
@@ -69,8 +69,8 @@ def close_committed(
 
 
 @dataclass(frozen=True, slots=True)
-class Leftovers:
-    """What is left of a transaction that was rolled back or discarded, a line each.
+class Remains:
+    """What remains of a transaction that was rolled back or discarded, a line each.
 
     Attributes:
         kept: where people's files are.
@@ -93,7 +93,7 @@ def close_undone(
     entry: TransactionRecord,
     plan: TransactionPlan | None,
     mounts: tuple[RelPath, ...],
-) -> Leftovers:
+) -> Remains:
     """Clean up after a transaction that was rolled back or discarded, and note it in the history.
 
     Args:
@@ -113,11 +113,11 @@ def close_undone(
     if reason:
         place = set_aside(disk, layout, entry.id, mounts, KEPT_SUFFIX)
         kept.append(f"what people may have changed meanwhile is kept in /{place}, not sorted out: {reason}")
-        return Leftovers(tuple(kept))
+        return Remains(tuple(kept))
     _note_outcome(disk, layout, replace(entry, notes=(*entry.notes, *kept)))
     if journal.phase is Phase.OPEN:
         journal.append(Record(Phase.DISCARDED, entry.finished, reason=entry.reason))
-    return Leftovers(tuple(kept), tuple(drop_transaction(disk, layout, entry.id, mounts)))
+    return Remains(tuple(kept), tuple(drop_transaction(disk, layout, entry.id, mounts)))
 
 
 def _keep_at_last(disk: Disk, layout: StateLayout, plan: TransactionPlan, told: list[str]) -> None:

@@ -134,18 +134,21 @@ def _is_worthless(disk: Disk, layout: StateLayout, slots: RelPath, number: int) 
     """
     place = slots / SLOTS_OPENING
     seen = disk.observe(slots)
-    names = set(disk.list_directory(slots)) if seen is not None and seen.kind is Kind.DIRECTORY else {""}
+    if seen is None or seen.kind is not Kind.DIRECTORY:
+        return False
+    names = set(disk.list_directory(slots))
     if names <= {place.name}:
         return True
     if place.name not in names:
         return False
-    with suppress(ValueError):
+    try:
         opening = parse_opening(disk.read_file(place))
-        with Database.open(disk.host_path(layout.database)) as database:
-            known = database.transaction(number)
-        return (
-            known is not None
-            and known.outcome is Outcome.DISCARDED
-            and (known.kind, known.command, known.started) == (opening.kind, opening.command, opening.started)
-        )
-    return False
+    except ValueError:
+        return False
+    with Database.open(disk.host_path(layout.database)) as database:
+        known = database.transaction(number)
+    return (
+        known is not None
+        and known.outcome is Outcome.DISCARDED
+        and (known.kind, known.command, known.started) == (opening.kind, opening.command, opening.started)
+    )

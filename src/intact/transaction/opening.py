@@ -99,12 +99,13 @@ def _insist_on_own_slots(disk: Disk, layout: StateLayout, mount: RelPath) -> Non
 
 
 def next_number(disk: Disk, layout: StateLayout, last: int, mounts: Iterable[RelPath]) -> int:
-    """Choose the number of a transaction: a higher one than the last, and than any that slots or history still bear.
+    """Choose the number of a transaction: a higher one than the last, and than any that history or slots there still bear.
 
     The state directory may have been restored from a copy that is older than what lies on other mounts.
 
     Args:
         last: the highest number that the database knows.
+        mounts: those that the transaction will have slots on; no others are looked at.
 
     Raises:
         RootUnusable: somebody else can have put something into our slots.
@@ -159,9 +160,8 @@ def make_slot_directories(disk: Disk, transaction: OpenTransaction) -> None:
                 disk.make_directory(above)
         disk.make_directory(directory)
         _drop_access_lists(disk, directory)
-        with disk.create_file(
-            directory / SLOTS_OPENING
-        ) as writer:  # whose slots they are, if the rest is lost
+        # It tells whose slots they are, if the rest is lost.
+        with disk.create_file(directory / SLOTS_OPENING) as writer:
             writer.write(opening_text(transaction.opening))
         disk.learn_renames(directory)
     disk.learn_renames(places.slots)
